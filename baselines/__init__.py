@@ -1,0 +1,1 @@
+"""Reference models, a file each, short enough to check against their papers."""

@@ -1,0 +1,1 @@
+"""A generator and a critic, taught by each other."""

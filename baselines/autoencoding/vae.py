@@ -1,0 +1,71 @@
+"""The variational autoencoder: a decoder trained by a lower bound on the log-likelihood, with the encoder it needs."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import log
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from baselines.likelihoods import likelihood, normal
+from baselines.nets import centred, mlp
+from baselines.play import Player, play
+from genbench.task import Spec
+
+
+class VAE(nn.Module):
+    """Kingma & Welling, 2014, by their estimator A (eq. 6), which is Burda et al.'s bound (2016, eq. 8) at k = 1.
+
+    `decode` is the mean of p(x | z). `sample` draws from p(x | z), save for pictures, where it is that mean
+    (likelihoods.Gaussian.sample): independent noise on every pixel is what the likelihood says and nobody looks at.
+    """
+
+    def __init__(
+        self, spec: Spec, *, k: int = 1, latents: int = 16, width: int = 256, rate: float = 1e-3, batch: int = 128
+    ) -> None:
+        super().__init__()
+        self.kind, self.k, self.latents, self.rate, self.batch = spec.x, k, latents, rate, batch
+        self.encoder = mlp(spec.size, width, width, 2 * latents)
+        self.decoder = mlp(latents, width, width, spec.size)
+        self.likelihood = likelihood(spec)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-scale (n, latents) of q(z | x)."""
+        mean, log_scale = self.encoder(centred(x, self.kind)).chunk(2, -1)
+        return mean, log_scale
+
+    def log_weights(self, x: Tensor, k: int) -> Tensor:
+        """log p(x, z) / q(z | x) at k draws of q, (k, n)."""
+        mean, log_scale = self.posterior(x)
+        z = mean + log_scale.exp() * torch.randn(k, *mean.shape)
+        return normal(z) + self.likelihood.log_prob(x, self.decoder(z)) - normal(z, mean, log_scale)
+
+    def bound(self, x: Tensor, k: int) -> Tensor:
+        """log 1/k sum of p(x, z) / q(z | x) over k draws; its mean rises with k to log p(x)."""
+        most = max(1, 2**16 // len(x))
+        parts = [self.log_weights(x, min(most, k - done)).logsumexp(0) for done in range(0, k, most)]
+        return torch.stack(parts).logsumexp(0) - log(k)
+
+    def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return -self.bound(x, self.k).mean()
+
+    def fit(self, stream: Any) -> None:
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.rate, fused=True)
+        play(stream.batches(self.batch), Player("bound", self.loss, optimizer))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior(x)[0]
+
+    def latent(self, n: int) -> Tensor:
+        return torch.randn(n, self.latents)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(z))
+
+    def sample(self, n: int) -> Tensor:
+        return self.likelihood.sample(self.decoder(self.latent(n)))
+
+
+iwae = partial(VAE, k=5)

@@ -1,0 +1,1 @@
+"""Unnormalised densities, sampled by a Markov chain."""

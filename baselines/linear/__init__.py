@@ -1,0 +1,1 @@
+"""Linear latent variables, solved in closed form."""

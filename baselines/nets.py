@@ -1,0 +1,51 @@
+"""The small networks that every family shares, so that two rows of a table differ only in what their papers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from genbench.task import Bits, Real
+
+
+def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of these sizes with the activation between them; the last layer is linear."""
+    layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), activation())]
+    return nn.Sequential(*layers[:-1])
+
+
+def leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+def centred(x: Tensor, kind: Real | Bits) -> Tensor:
+    """Rows (n, *shape) as flat numbers (n, d), in [-1, 1] where the kind has a range."""
+    flat = x.flatten(1)
+    if isinstance(kind, Bits):
+        return 2 * flat - 1
+    if kind.low is None or kind.high is None:
+        return flat
+    return (2 * flat - kind.low - kind.high) / (kind.high - kind.low)
+
+
+def pictured(raw: Tensor, kind: Real | Bits) -> Tensor:
+    """A network's numbers (..., d) as rows (..., *shape): probabilities of bits, sigmoids between the middles of
+    the lowest and the highest cell where there is a range, else themselves."""
+    rows = raw.unflatten(-1, kind.shape)
+    if isinstance(kind, Bits):
+        return rows.sigmoid()
+    if kind.low is None or kind.high is None:
+        return rows
+    return kind.low + kind.cell / 2 + (kind.high - kind.low - kind.cell) * rows.sigmoid()
+
+
+def dequantised(picture: Tensor, kind: Real | Bits) -> Tensor:
+    """The picture with the noise that the task's own rows carry: uniform over a cell, none where none was quantised.
+
+    A deterministic decoder cannot make it, and a critic would tell real from fake by it alone.
+    """
+    cell = kind.cell if isinstance(kind, Real) else 0.0
+    return picture + cell * (torch.rand_like(picture) - 0.5) if cell else picture

@@ -1,0 +1,232 @@
+"""The conformance suite: what a model, a task or a metric offers calls for the checks it must pass, ours and anyone's."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.budget import Budget, Stream, aside, seed_everything
+from genbench.catalogue import load
+from genbench.errors import NotApplicable
+from genbench.model import Autoencoder, Bounded, Decoder, Density, Encoder, Sampler, can
+from genbench.task import Task
+
+Check = tuple[str, Callable[[], None]]
+EXAMPLES = 4_000
+TRIED_ON = ("ring8-wide", "digits", "digits-binary")
+
+
+def hold(condition: Any, what: str) -> None:
+    if not bool(condition):
+        raise AssertionError(what)
+
+
+def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return a.shape == b.shape and bool(torch.allclose(a, b, rtol=tolerance, atol=tolerance))
+
+
+def fitted(build: Any, task: Task, examples: int = EXAMPLES, **stream: Any) -> Any:
+    """A model after a small budget, from fixed seeds."""
+    seed_everything(1)
+    model = build(task if getattr(build, "sees_task", False) else task.spec)
+    model.fit(Stream(task, Budget(examples), model=model, **stream))
+    return model
+
+
+def drawn(model: Any, n: int = 64, seed: int = 2) -> Tensor:
+    with aside(model, seed):
+        made: Tensor = model.sample(n)
+    return made
+
+
+def can_answer(model: Any, capability: type, ask: Callable[[], Any]) -> bool:
+    """Whether this model offers a capability and does not decline it."""
+    if not can(type(model), capability):
+        return False
+    try:
+        with aside(model, 0):
+            ask()
+    except NotImplementedError:
+        return False
+    return True
+
+
+@dataclass
+class ModelChecks:
+    """A model on one task. It is fitted once and looked at by every check."""
+
+    build: Any
+    task: Task
+
+    def __post_init__(self) -> None:
+        self.model = fitted(self.build, self.task)
+        self.x = self.task.valid.x[:50]
+
+    def asks(self, model: Any) -> dict[type, Callable[[], Any]]:
+        return {
+            Sampler: lambda: model.sample(8),
+            Density: lambda: model.log_prob(self.x[:8]),
+            Bounded: lambda: model.bound(self.x[:8], 2),
+            Encoder: lambda: model.encode(self.x[:8]),
+            Decoder: lambda: model.decode(model.latent(8)),
+            Autoencoder: lambda: model.decode(model.encode(self.x[:8])),
+        }
+
+    def checks(self) -> Iterator[Check]:
+        model, plane = self.model, self.task.spec.x.shape == (2,)
+        offers = {capability for capability, ask in self.asks(model).items() if can_answer(model, capability, ask)}
+        yield "answers at least one question", lambda: hold(offers, "no capability that works; see genbench.model")
+        yield "keeps to its budget", self.budget
+        yield "survives a budget of one row and of one batch", self.one_batch
+        yield "is not disturbed by being looked at between any two draws", lambda: self.undisturbed(offers)
+        if hasattr(model, "state_dict"):
+            yield "is the same after save and load", lambda: self.save_and_load(offers)
+        if Sampler in offers:
+            yield "samples: shape, finite, same seed same samples", self.samples
+        if Density in offers:
+            yield "log_prob: (n,), a row's value does not depend on its batch", partial(self.per_row, model.log_prob)
+            if plane:
+                yield "log_prob integrates to one", self.integrates
+        if Bounded in offers:
+            yield "bound rises with k and stays below log_prob", lambda: self.bound(Density in offers)
+        if Encoder in offers:
+            yield "encode: a row's code does not depend on its batch", partial(self.per_row, model.encode)
+        if Decoder in offers:
+            yield "decode(latent(n)) has the shape of rows", self.decodes
+        if {Density, Autoencoder} <= offers:
+            yield "decode(encode(x)) is x where no dimension is lost", self.inverts
+
+    def budget(self) -> None:
+        stream = Stream(self.task, Budget(EXAMPLES))
+        seed_everything(1)
+        model = self.build(self.task if getattr(self.build, "sees_task", False) else self.task.spec)
+        stream.model = model
+        model.fit(stream)
+        hold(stream.used <= EXAMPLES, f"used {stream.used} of {EXAMPLES} examples")
+
+    def one_batch(self) -> None:
+        for examples in (1, 64, 256):
+            model = fitted(self.build, self.task, examples)
+            if can(type(model), Sampler):
+                hold(torch.isfinite(drawn(model, 8)).all(), f"samples are not finite after {examples} examples")
+
+    def undisturbed(self, offers: set[type]) -> None:
+        looked_at: list[Any] = []
+
+        def look(at: float) -> None:
+            model = looked_at[0]
+            with aside(model, 5):
+                for capability in sorted(offers, key=str):
+                    self.asks(model)[capability]()
+
+        def build(spec: Any) -> Any:
+            looked_at.append(self.build(spec))
+            return looked_at[0]
+
+        build.sees_task = getattr(self.build, "sees_task", False)  # type: ignore[attr-defined]
+        seen = fitted(build, self.task, at=(0.1, 0.35, 0.6), observe=look)
+        self.same(seen, offers, "training went another way when it was evaluated on its way")
+
+    def same(self, other: Any, offers: set[type], otherwise: str) -> None:
+        for capability in sorted(offers, key=str):
+            with aside(self.model, 7):
+                mine = self.asks(self.model)[capability]()
+            with aside(other, 7):
+                theirs = self.asks(other)[capability]()
+            hold(torch.equal(mine, theirs), f"{otherwise} ({capability.__name__})")
+
+    def save_and_load(self, offers: set[type]) -> None:
+        seed_everything(9)
+        other = self.build(self.task if getattr(self.build, "sees_task", False) else self.task.spec)
+        other.load_state_dict({name: value.clone() for name, value in self.model.state_dict().items()})
+        self.same(other, offers, "a loaded model answers otherwise")
+
+    def samples(self) -> None:
+        x = drawn(self.model)
+        hold(x.shape == (64, *self.task.spec.x.shape), f"sample(64) has shape {tuple(x.shape)}")
+        hold(torch.isfinite(x).all(), "samples are not finite")
+        hold(torch.equal(x, drawn(self.model)), "the same seed gave other samples")
+        hold(not torch.equal(x, drawn(self.model, seed=3)), "another seed gave the same samples")
+        hold(len(drawn(self.model, 1)) == 1, "sample(1) is not one row")
+
+    def per_row(self, ask: Callable[[Tensor], Tensor]) -> None:
+        with aside(self.model, 0):
+            whole, part = ask(self.x), ask(self.x[:7])
+        hold(len(whole) == len(self.x), f"{len(self.x)} rows gave {tuple(whole.shape)}")
+        hold(close(whole[:7], part, 1e-4), "a row's value changes with the rows beside it")
+
+    def integrates(self) -> None:
+        side = torch.linspace(-12, 12, 801)
+        cell = float(side[1] - side[0]) ** 2
+        with aside(self.model, 0):
+            mass = sum(self.model.log_prob(torch.cartesian_prod(row, side)).exp().sum() for row in side.split(100))
+        total = float(mass) * cell  # type: ignore[arg-type]
+        hold(abs(total - 1) < 0.02, f"the density integrates to {total:.4f}")
+
+    def bound(self, exact_too: bool) -> None:
+        with aside(self.model, 0):
+            low, high = self.model.bound(self.x, 1), self.model.bound(self.x, 64)
+            exact = self.model.log_prob(self.x) if exact_too else None
+        hold(low.shape == high.shape == (len(self.x),), f"bound(x, k) has shape {tuple(low.shape)}")
+        rise = high - low
+        error = float(rise.std()) / len(rise) ** 0.5
+        hold(float(rise.mean()) > -3 * error, f"bound(64) is below bound(1) by {-float(rise.mean()):.3g} nats")
+        if exact is not None:
+            over = high - exact
+            error = float(over.std()) / len(over) ** 0.5
+            hold(float(over.mean()) <= 3 * error + 1e-4, f"the bound is above log_prob by {float(over.mean()):.3g} nats")
+
+    def decodes(self) -> None:
+        with aside(self.model, 0):
+            x = self.model.decode(self.model.latent(5))
+        hold(x.shape == (5, *self.task.spec.x.shape), f"decode(latent(5)) has shape {tuple(x.shape)}")
+
+    def inverts(self) -> None:
+        with aside(self.model, 0):
+            z = self.model.encode(self.x)
+            again = self.model.decode(z)
+        if z.flatten(1).shape[1] == self.task.spec.size:
+            hold(close(again, self.x, 1e-3), f"off by {float((again - self.x).abs().max()):.2g}")
+
+
+def model_checks(name: str) -> Iterator[Check]:
+    """The checks of a model on every kind of data that it does not decline."""
+    build, able = load("models", name), 0
+    for tried in TRIED_ON:
+        task = load("tasks", tried)()
+        try:
+            checks = ModelChecks(build, task)
+        except NotImplementedError:
+            continue
+        able += 1
+        for title, check in checks.checks():
+            yield f"{tried}: {title}", check
+    yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join(TRIED_ON)}")
+
+
+def run(what: str, name: str) -> Iterator[tuple[str, str | None]]:
+    """Every check by title, with the reason where it failed. BadInput on an unknown name."""
+    from genbench import check_parts
+
+    torch.set_num_threads(1)
+    suites = {"model": model_checks, "task": check_parts.task_checks, "metric": check_parts.metric_checks}
+    try:
+        for title, check in suites[what](name):
+            try:
+                check()
+            except NotApplicable:
+                continue
+            except AssertionError as error:
+                yield title, str(error)
+            except Exception:
+                yield title, traceback.format_exc(limit=-2).replace("\n", " | ")
+            else:
+                yield title, None
+    except (TypeError, RuntimeError, AttributeError):
+        yield "builds and fits", traceback.format_exc(limit=-2).replace("\n", " | ")

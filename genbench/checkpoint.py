@@ -1,0 +1,64 @@
+"""All that the rest of a run depends on, in one safetensors file: nothing that is pickled is ever loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write beside, then rename: the file is whole or absent. Tensors that share memory are written apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    apart = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    save_file(apart, beside, metadata)
+    beside.replace(path)
+
+
+def save(tree: Any, path: Path) -> None:
+    """A tree of dicts, lists, numbers, strings and tensors."""
+    tensors: dict[str, Tensor] = {}
+
+    def pack(node: Any) -> Any:
+        if isinstance(node, Tensor):
+            name = str(len(tensors))
+            tensors[name] = node
+            return {"tensor": name}
+        if isinstance(node, dict):
+            return {"dict": [[key, pack(value)] for key, value in node.items()]}
+        if isinstance(node, list | tuple):
+            return {"list": [pack(value) for value in node]}
+        return node
+
+    save_whole(tensors, path, {"tree": json.dumps(pack(tree))})
+
+
+def load(path: Path) -> Any:
+    """The tree again; tuples come back as lists."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tree = json.loads(file.metadata()["tree"])
+
+    def unpack(node: Any) -> Any:
+        if not isinstance(node, dict):
+            return node
+        if "tensor" in node:
+            return tensors[node["tensor"]]
+        if "dict" in node:
+            return {key: unpack(value) for key, value in node["dict"]}
+        return [unpack(value) for value in node["list"]]
+
+    return unpack(tree)
+
+
+def state_of(model: Any) -> dict[str, Tensor]:
+    """The tensors of a model's state; empty where it keeps none."""
+    state = model.state_dict() if hasattr(model, "state_dict") else {}
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}

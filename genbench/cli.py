@@ -1,0 +1,282 @@
+"""The command line: run | report | check | list. Whatever a user can mend ends in one clear line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from genbench import __version__
+from genbench.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from genbench.bench import Benchmark, Plan
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+RUNS = Path("runs")
+REPORTS = Path("reports")
+
+
+class What(StrEnum):
+    models = "models"
+    tasks = "tasks"
+    metrics = "metrics"
+    spaces = "spaces"
+    benchmarks = "benchmarks"
+
+
+class Thing(StrEnum):
+    model = "model"
+    task = "task"
+    metric = "metric"
+
+
+def say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"genbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say it and stop.")] = False,
+) -> None:
+    """Train reference generative models under one budget, score them with one core, report them on one page."""
+
+
+def listed(text: str | None) -> list[str] | None:
+    return [item.strip() for item in text.split(",") if item.strip()] if text else None
+
+
+def chosen(names: Sequence[str], known: dict[str, Any]) -> dict[str, Any]:
+    """Entries by name: as the benchmark has them, or bare."""
+    return {name: known.get(name, {}) for name in names}
+
+
+def benchmark_from(
+    name: str, file: Path | None, models: str | None, tasks: str | None, metrics: str | None,
+    seeds: int | None, examples: int | None,
+) -> tuple[str, Benchmark]:  # fmt: skip
+    """A named benchmark, or a task's name for an ad hoc one, with what the command line changes."""
+    from genbench import bench, catalogue
+
+    known = bench.read(file or bench.default_file())
+    if name in known:
+        found = known[name]
+    elif name in catalogue.names("tasks") or ":" in name or name.endswith(".npz"):
+        base = known.get("quick") or next(iter(known.values()))
+        found = base.model_copy(update={"tasks": {name: {}}, "findings": {}, "question": f"How do models do on {name}?"})
+    else:
+        raise unknown("benchmark or task", name, [*known, *catalogue.names("tasks")])
+    changes: dict[str, Any] = {}
+    for key, text in (("models", models), ("tasks", tasks), ("metrics", metrics)):
+        if (wanted := listed(text)) is not None:
+            changes[key] = chosen(wanted, getattr(found, key))
+    for key, value in (("seeds", seeds), ("examples", examples)):
+        if value is not None and value <= 0:
+            raise BadInput(f"--{key} must be at least 1, not {value}")
+    if seeds is not None:
+        changes["seeds"] = seeds
+    if examples is not None:
+        changes["budget"] = found.budget.model_copy(update={"examples": examples})
+    return name.replace("/", "_").replace(":", "_"), found.model_copy(update=changes)
+
+
+def readable(folder: Path) -> Path:
+    """A folder that can be made, listed and written. BadInput with the reason where it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise BadInput(f"cannot use {folder}: {error.strerror}; give another folder with --runs") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"cannot write in {folder}; give another folder with --runs")
+    return folder
+
+
+def jobs_of(plan: Plan, root: Path) -> list[Any]:
+    """What is still to be done: runs that have not finished, and finished ones with stale or missing scores."""
+    from genbench.execute.local import Job
+    from genbench.record import PARTIAL, read_run, read_scores, stale
+
+    jobs = []
+    for asked in plan.asked:
+        folder = root / asked.id
+        if not (folder / "run.json").exists():
+            jobs.append(Job(asked, plan.metrics))
+            continue
+        if (root / f"{asked.id}{PARTIAL}").exists():
+            raise BadInput(f"{folder}{PARTIAL} stands beside the finished run; delete one of them")
+        done = read_run(folder)
+        if done.status == "ok" and stale(read_scores(folder), plan.metrics, plan.versions):
+            jobs.append(Job(asked, plan.metrics, folder, dict(plan.versions)))
+    return jobs
+
+
+def write_report(plan: Plan, root: Path, out: Path) -> Path:
+    from genbench.record import read_results
+    from genbench.report import Page, report
+
+    benchmark = plan.benchmark
+    page = Page(
+        name=plan.name, question=benchmark.question, reproduce=f"genbench run {plan.name}",
+        tasks=list(benchmark.tasks), models=list(benchmark.models), metrics=list(dict.fromkeys(want.name for want in plan.metrics)),
+        findings=dict(benchmark.findings),
+    )  # fmt: skip
+    return report(page, read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def planned(name: str, benchmark: Benchmark, runs: Path, device: str) -> Plan:
+    from genbench import bench
+
+    return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device)
+
+
+FileOption = Annotated[Path | None, typer.Option("--file", help="The benchmarks; ./benchmarks.yaml, else the ones shipped.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page goes; reports/BENCHMARK.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+
+
+@app.command()
+def run(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark, or a task to run one of its own on.")] = "quick",
+    models: Annotated[str | None, typer.Option(help="Models by name or module:Thing, with commas.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Tasks, with commas; folder:PATH and FILE.npz are tasks.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, with commas.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    examples: Annotated[int | None, typer.Option(help="The budget in training examples.")] = None,
+    file: FileOption = None,
+    runs: RunsOption = RUNS,
+    out: OutOption = None,
+    processes: Annotated[int | None, typer.Option(help="Runs at a time; a process a core.")] = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Train, score and report. Finished runs are skipped; a stopped one goes on."""
+    from genbench.execute import local
+    from genbench.progress import watching
+
+    name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
+    root = readable(readable(runs) / name)
+    if not (runs / ".memo.json").exists():
+        local.warm()  # the first time: import torch there while we import it here
+    plan = planned(name, found, runs, device)
+    jobs = jobs_of(plan, root)
+    print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
+    if jobs:
+        with watching(len(jobs)) as watcher:
+            ended = local.execute(jobs, root, watcher, processes)
+        troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
+        if troubled:
+            print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
+    print(f"report: {write_report(plan, root, out or REPORTS / name)}")
+
+
+@app.command()
+def report(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark that was run.")] = "quick",
+    file: FileOption = None,
+    runs: RunsOption = RUNS,
+    out: OutOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Make the page of a benchmark from its runs; imports no torch."""
+    from genbench import bench
+
+    found = bench.find(benchmark, file)
+    if not (runs / benchmark).is_dir():
+        raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
+    print(f"report: {write_report(planned(benchmark, found, runs, device), runs / benchmark, out or REPORTS / benchmark)}")
+
+
+@app.command()
+def check(
+    what: Annotated[Thing, typer.Argument(help="model, task or metric")],
+    name: Annotated[str, typer.Argument(help="A name of the catalogue, or module:Thing.")],
+) -> None:
+    """Hold a model, a task or a metric against the checks that what it offers calls for."""
+    from genbench import check as suite
+
+    failures = 0
+    for title, reason in suite.run(what.value, name):
+        print(f"{'ok    ' if reason is None else 'FAILED'}  {title}" + ("" if reason is None else f": {reason}"), flush=True)
+        failures += reason is not None
+    if failures:
+        print(f"{failures} of the checks failed")
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects with `name`.")] = False,
+    capabilities: Annotated[bool, typer.Option("--capabilities", help="Who can do what (models).")] = False,
+    file: FileOption = None,
+) -> None:
+    """What there is."""
+    rows: list[dict[str, Any]]
+    if what is What.benchmarks:
+        from genbench import bench
+
+        rows = [{"name": name, "question": b.question} for name, b in bench.read(file or bench.default_file()).items()]
+    else:
+        from genbench import catalogue
+
+        rows = [{"name": name, "where": ref} for name, ref in catalogue.names(what.value).items()]
+    if capabilities:
+        if what is not What.models:
+            raise BadInput(f"--capabilities goes with models, not {what.value}")
+        from genbench import catalogue
+        from genbench.model import CAPABILITIES, can
+
+        for row in rows:
+            build = catalogue.resolve(row["where"])
+            row |= {capability.__name__: can(build, capability) for capability in CAPABILITIES}
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    if capabilities:
+        heads = [key for key in rows[0] if key not in ("name", "where")] if rows else []
+        print(" " * width + "  " + "  ".join(heads))
+        for row in rows:
+            print(f"{row['name']:<{width}}  " + "  ".join(("yes" if row[head] else "–").center(len(head)) for head in heads))
+        return
+    for row in rows:
+        print(f"{row['name']:<{width}}  {row.get('where') or row.get('question')}")
+
+
+def refuse(reason: str) -> NoReturn:
+    print(f"genbench: {' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main() -> None:
+    """The entry point: one line and exit code 2 for what a user can mend, 130 for Ctrl-C."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except BadInput as error:
+        refuse(str(error))
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        print("genbench: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if message := getattr(error, "format_message", None):  # a usage error of the command line itself
+            refuse(f"{message()} (genbench --help says more)")
+        raise
+
+
+if __name__ == "__main__":
+    main()

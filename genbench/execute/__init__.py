@@ -1,0 +1,1 @@
+"""How runs are carried out: one process a run, here or elsewhere."""

@@ -1,0 +1,103 @@
+"""Findings about how models differ at the end: beats, equals, ordered, fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from genbench import stats
+from genbench.finding.kind import Answer, Kind, Undecided, joined, listed, spoken, values, within
+from genbench.record import Estimate, Result
+from genbench.stats import TAIL, Student
+
+
+def _each_above(gaps: Mapping[str, Student], by: float) -> tuple[Answer, Estimate, str]:
+    """Whether every gap exceeds the margin (Holm over them), told by the narrowest."""
+    hardest = min(gaps, key=lambda name: gaps[name].value)
+    up = stats.holm([gap.above(by) for gap in gaps.values()])
+    down = stats.holm([(-gap).above(-by) for gap in gaps.values()])
+    verdict: Answer = "shown" if max(up) <= TAIL else "not shown" if min(down) <= TAIL else "undecided"
+    estimate = gaps[hardest].estimate()
+    which = f"least gain of {len(gaps)} is over {hardest}," if len(gaps) > 1 else "gain is"
+    return verdict, estimate, f"the {which} {spoken(estimate, 'seed')}"
+
+
+class Beats(Kind):
+    """A model is better than each control by more than `by`, in the metric's own direction."""
+
+    kind: Literal["beats"]
+    model: str
+    control: str | list[str]
+    by: float = 0.0
+
+    def claim(self) -> str:
+        margin = f" by more than {self.by:g}" if self.by else ""
+        return f"{self.model} beats {joined(listed(self.control))} on {self.place}{margin}"
+
+    def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        controls = listed(self.control)
+        verdict, estimate, why = _each_above({c: self.gap(results, self.model, c) for c in controls}, self.by)
+        return verdict, estimate, why + self.lost(results, self.model, *controls)
+
+
+class Equals(Kind):
+    """Two models differ by less than `by` either way: two one-sided tests, which is the interval inside the margin."""
+
+    kind: Literal["equals"]
+    model: str
+    control: str
+    by: float = Field(gt=0)
+
+    def claim(self) -> str:
+        return f"{self.model} equals {self.control} on {self.place} within {self.by:g}"
+
+    def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        estimate = self.gap(results, self.model, self.control, oriented=False).estimate()
+        why = f"the difference is {spoken(estimate, 'seed')}" + self.lost(results, self.model, self.control)
+        return within(estimate, -self.by, self.by), estimate, why
+
+
+class Ordered(Kind):
+    """The models stand in the order given, best first, each better than the next by more than `by`."""
+
+    kind: Literal["ordered"]
+    models: list[str] = Field(min_length=2)
+    by: float = 0.0
+
+    def claim(self) -> str:
+        return f"on {self.place} the order is {', '.join(self.models)}"
+
+    def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        pairs = zip(self.models, self.models[1:], strict=False)
+        verdict, estimate, why = _each_above({f"{b} (by {a})": self.gap(results, a, b) for a, b in pairs}, self.by)
+        return verdict, estimate, why + self.lost(results, *self.models)
+
+
+class Fails(Kind):
+    """More than the share `by` of a model's runs fail, diverge, or end with the metric worse than `beyond`."""
+
+    kind: Literal["fails"]
+    model: str
+    metric: str = ""
+    beyond: float | None = None
+    by: float = Field(default=0.5, ge=0, lt=1)
+
+    def claim(self) -> str:
+        how = " or diverges" if self.beyond is None else f", diverges or ends beyond {self.beyond:g} of {self.metric}"
+        return f"{self.model} fails{how} in more than {self.by:.0%} of runs on {self.task}"
+
+    def failed(self, result: Result) -> bool:
+        if result.run.status in ("failed", "diverged") or self.beyond is None:
+            return result.run.status in ("failed", "diverged")
+        (score,) = self.scores([result], result.model)
+        worse = -1 if score.better == "higher" else 1
+        return worse * values([score])[0] > worse * self.beyond
+
+    def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        ended = [r for r in self.runs(results, self.model) if r.run.status in ("ok", "failed", "diverged")]
+        estimate = stats.share(sum(map(self.failed, ended)), len(ended))
+        if not ended:
+            raise Undecided(f"no run of {self.model} on {self.task} came to an end")
+        return within(estimate, self.by, None), estimate, f"the share is {spoken(estimate, 'run')}"

@@ -1,0 +1,72 @@
+"""What a model can be asked for: capabilities, each a method or two, found on its class and never declared.
+
+A model is `build(spec, **hyper)` and `fit(stream)`; all else is here. There is no base class. Densities and
+bounds are in nats a row, over the data as the task hands it out (dequantised where it was quantised).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Sampler(Protocol):
+    def sample(self, n: int) -> Tensor:
+        """n new rows (n, *shape)."""
+
+
+class Density(Protocol):
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-density (n,) in nats."""
+
+
+class Bounded(Protocol):
+    def bound(self, x: Tensor, k: int) -> Tensor:
+        """A stochastic lower bound (n,) on the log-density in nats, rising in k in expectation."""
+
+
+class Encoder(Protocol):
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (n, d)."""
+
+
+class Decoder(Protocol):
+    def latent(self, n: int) -> Tensor:
+        """n draws of the prior."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Rows (n, *shape) from codes."""
+
+
+class Autoencoder(Encoder, Decoder, Protocol):
+    """Both ways: what a reconstruction needs."""
+
+
+CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder)
+
+
+def methods(capability: type) -> tuple[str, ...]:
+    """The methods that make a capability, its parents' included."""
+    names = {
+        name
+        for parent in capability.__mro__
+        if getattr(parent, "_is_protocol", False) and parent is not Protocol
+        for name in vars(parent)
+        if not name.startswith("_")
+    }
+    return tuple(sorted(names))
+
+
+def model_class(build: Any) -> Any:
+    """The class behind a catalogue entry: a class itself, or a `partial` of one."""
+    while isinstance(build, partial):
+        build = build.func
+    return build
+
+
+def can(build: Any, capability: type) -> bool:
+    """Whether the class has every method of the capability; nothing is built."""
+    cls = model_class(build)
+    return all(callable(getattr(cls, name, None)) for name in methods(capability))

@@ -1,0 +1,199 @@
+"""How figures are drawn: one style, safe for the colour-blind, legible in a column of a paper. Alone imports matplotlib."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from math import ceil, log10, sqrt
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 160, "metadata": {"Software": None}},
+    "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
+}
+WIDTH = 7.2
+INK, FAINT = "#222222", "#9a9a9a"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+MARKERS = "osD^vPX*<>"
+REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2))}
+STYLE: dict[str, Any] = {
+    "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5, "legend.fontsize": 7.5, "text.parse_math": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": INK,
+    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True, "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.5, "axes.axisbelow": True, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5, "ytick.major.size": 2.5, "legend.frameon": False, "lines.linewidth": 1.3,
+    "pdf.fonttype": 42, "svg.hashsalt": "genbench", "figure.constrained_layout.use": True,
+}  # fmt: skip
+
+
+def draw(kind: str, data: dict[str, Any]) -> dict[str, bytes]:
+    """The figure in every format, byte for byte the same for the same data."""
+    made = {}
+    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **STYLE}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        canvas = KINDS[kind](data)
+        FigureCanvasAgg(canvas)
+        for suffix, how in FORMATS.items():
+            out = BytesIO()
+            canvas.savefig(out, format=suffix, **how)
+            made[suffix] = out.getvalue()
+    return made
+
+
+def colour(palette: dict[str, int], model: str) -> str:
+    return COLOURS[palette[model] % len(COLOURS)] if model in palette else FAINT
+
+
+def dash(palette: dict[str, int], model: str) -> Any:
+    return DASHES[palette[model] // len(COLOURS) % len(DASHES)] if model in palette else REFERENCE.get(model, ":")
+
+
+def marker(palette: dict[str, int], model: str) -> str:
+    return MARKERS[palette[model] % len(MARKERS)] if model in palette else ""
+
+
+def grid(count: int, columns: int, height: float, extra: float = 0.0, **how: Any) -> tuple[Canvas, list[Axes]]:
+    """Panels in rows, all of one size, the unused ones taken away."""
+    columns = min(columns, max(count, 3))
+    rows = ceil(count / columns)
+    canvas = Canvas(figsize=(WIDTH, rows * height + extra))
+    every: list[Axes] = list(canvas.subplots(rows, columns, squeeze=False, **how).flat)
+    for unused in every[count:]:
+        unused.remove()
+    return canvas, every[:count]
+
+
+def scaled(ax: Axes, values: Iterable[float]) -> None:
+    """Limits from the models' own values, logarithmic where they span decades; references may lie outside."""
+    seen = np.array([v for v in values if np.isfinite(v)])
+    if not len(seen):
+        return
+    low, high = float(seen.min()), float(seen.max())
+    if low > 0 and high / low > 30:
+        ax.set_yscale("log")
+        room = 0.08 * log10(high / low)
+        ax.set_ylim(low / 10**room, high * 10**room)
+    else:
+        room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        ax.set_ylim(low - room, high + room)
+
+
+def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, lines: bool) -> None:
+    order = sorted(set(models), key=lambda m: (m in palette, palette.get(m, 0), m))
+    handles = [
+        Line2D([], [], color=colour(palette, m), marker=marker(palette, m), markersize=4,
+               linestyle=dash(palette, m) if lines or m not in palette else "")
+        for m in order
+    ]  # fmt: skip
+    canvas.legend(handles, [f"\u200a{m}" for m in order], loc="outside lower center", ncols=min(6, len(order)))
+
+
+def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
+    for model in (m for m in lines if m not in palette):
+        y = lines[model]["y"]
+        level = y[-1] if isinstance(y, list | tuple) else y
+        ax.axhline(level, color=FAINT, linestyle=dash(palette, model), linewidth=1, zorder=1)
+
+
+def curves(data: dict[str, Any]) -> Canvas:
+    palette, panels = data["palette"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 1.75, 0.5)
+    for ax, panel in zip(axes, panels, strict=True):
+        seen: list[float] = []
+        for model, line in panel["lines"].items():
+            if model in palette:
+                ink = colour(palette, model)
+                ax.fill_between(line["x"], line["low"], line["high"], color=ink, alpha=0.12, linewidth=0)
+                ax.plot(line["x"], line["y"], color=ink, linestyle=dash(palette, model), marker=marker(palette, model), markersize=3)
+                seen += line["y"]
+        reference(ax, panel["lines"], palette)
+        scaled(ax, seen)
+        ax.set_title(panel["title"])
+        ax.set_ylabel(panel["unit"])
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+        ax.set_xlim(0, 1.03)
+    canvas.supxlabel("share of the budget", fontsize=7.5)
+    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
+    return canvas
+
+
+def costs(data: dict[str, Any]) -> Canvas:
+    palette, panels = data["palette"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 1.75, 0.5)
+    for ax, panel in zip(axes, panels, strict=True):
+        points = {m: p for m, p in panel["lines"].items() if m in palette}
+        for model, p in points.items():
+            ax.errorbar(p["x"], p["y"], p["half"], fmt=marker(palette, model), color=colour(palette, model), markersize=4.5, elinewidth=0.8)
+        reference(ax, panel["lines"], palette)
+        scaled(ax, [p["y"] for p in points.values()])
+        ax.set_xscale("log")
+        ax.set_title(panel["title"])
+        ax.set_ylabel(panel["unit"])
+    canvas.supxlabel("seconds of training", fontsize=7.5)
+    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
+    return canvas
+
+
+def samples(data: dict[str, Any]) -> Canvas:
+    palette, sheets, real = data["palette"], data["sheets"], data["real"]
+    canvas, axes = grid(len(sheets), 5, 1.62)
+    for ax, (model, fake) in zip(axes, sheets.items(), strict=True):
+        ax.set_title(model, fontweight="normal")
+        ax.grid(visible=False)
+        ax.set(xticks=[], yticks=[])
+        if real is None:
+            ax.imshow(tiled(fake), cmap="gray", vmin=0, vmax=255)
+            ax.spines[:].set_visible(False)
+            continue
+        ax.spines[:].set_visible(True)
+        ax.spines[:].set_color("#cccccc")
+        ax.scatter(*real.T, s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
+        ax.scatter(*fake.T, s=1.8, color=colour(palette, model) if model in palette else INK, linewidths=0, rasterized=True)
+        middle, reach = (real.max(0) + real.min(0)) / 2, float((real.max(0) - real.min(0)).max()) * 0.6
+        ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
+    return canvas
+
+
+def tiled(images: np.ndarray) -> np.ndarray:
+    """(n, c, h, w) bytes as one square sheet, one pixel between the images."""
+    n, c, h, w = images.shape
+    side = ceil(sqrt(n))
+    sheet = np.full((side * (h + 1) - 1, side * (w + 1) - 1, c), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // side * (h + 1), i % side * (w + 1)
+        sheet[top : top + h, left : left + w] = image.transpose(1, 2, 0)
+    return sheet[..., 0] if c == 1 else sheet
+
+
+def traces(data: dict[str, Any]) -> Canvas:
+    losses = data["losses"]
+    canvas, axes = grid(len(losses), 4, 1.35, 0.2)
+    for ax, (model, players) in zip(axes, losses.items(), strict=True):
+        values: list[float] = []
+        for ink, style, (player, line) in zip(COLOURS * 2, DASHES * 5, players.items(), strict=False):
+            ax.plot(line["x"], line["y"], color=ink, linewidth=0.9, label=f"\u200a{player}", linestyle=style)
+            values += line["y"]
+        if len(players) > 1:
+            ax.legend(fontsize=6, handlelength=1.2, borderaxespad=0.2)
+        low, high = np.percentile(values, (1, 99))
+        scaled(ax, [float(low), float(high)])
+        ax.set_title(model)
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+        ax.set_xlim(0, 1.03)
+    canvas.supxlabel("share of the budget", fontsize=7.5)
+    return canvas
+
+
+KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
+    "curves": curves, "costs": costs, "samples": samples, "traces": traces,
+}  # fmt: skip

@@ -1,0 +1,240 @@
+"""A task's table, models down and metrics across: what every format of the report prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from math import floor, isfinite, log10
+
+from genbench import stats
+from genbench.record import Record, Result
+from genbench.stats import Student
+
+REFERENCES = ("truth", "noise", "thief")
+ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
+COSTS = {
+    "examples": ("examples", 1.0),
+    "seconds": ("seconds", 1.0),
+    "flops": ("GFLOP", 1e9),
+    "parameters": ("parameters", 1.0),
+    "memory": ("memory, MB", 1e6),
+}
+
+
+def decimals(scale: float, figures: int) -> int | None:
+    """How many decimals show that many significant figures; None where only powers of ten would."""
+    if scale == 0 or not isfinite(scale):
+        return 0
+    places = figures - 1 - floor(log10(abs(scale)))
+    return None if places > 6 or scale >= 1e7 else max(0, places)
+
+
+def number(value: float, half: float | None = None) -> tuple[str, str]:
+    """A value and the half-width of its interval, cut where the half-width's second figure is."""
+    known = half is not None and isfinite(half) and half > 0
+    places = decimals(half, 2) if known and half is not None else decimals(value, 4)
+    if places is None:
+        return f"{value:.3g}", f"{half:.2g}" if known else "0"
+    return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric with its options. `sound` is False where its numbers are of several versions."""
+
+    key: str
+    metric: str
+    options: str
+    better: str
+    unit: str
+    n: str
+    sound: bool
+
+    @property
+    def arrow(self) -> str:
+        return ARROWS.get(self.better, "")
+
+
+@dataclass
+class Cell:
+    """A model's score over its runs. `mean` is None where there is none, and `why` then says why."""
+
+    model: str
+    column: Column
+    records: list[Record] = field(default_factory=list)
+    mean: Student | None = None
+    why: str = ""
+    lost: str = ""
+    best: bool = False
+
+    @property
+    def half(self) -> float | None:
+        return self.mean.half if self.mean and isfinite(self.mean.half) else None
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation over seeds."""
+        own = stats.mean([r.value for r in self.records if r.value is not None])
+        return own.error * own.n**0.5 if own.n > 1 else None
+
+    @property
+    def sampling(self) -> float | None:
+        """The mean sampling error of one run."""
+        errors = [r.error for r in self.records if r.error is not None]
+        return sum(errors) / len(errors) if errors else None
+
+    @property
+    def bracket(self) -> tuple[float, float] | None:
+        ends = [(r.low, r.high) for r in self.records if r.low is not None and r.high is not None]
+        return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """The mean and the half-width as printed; the latter empty where one seed has no interval."""
+        if self.mean is None:
+            return "", ""
+        value, half = number(self.mean.value, self.half)
+        return value, half if self.half is not None else ""
+
+    @property
+    def small(self) -> str:
+        said = [f"σ {number(self.spread)[0]}"] if self.spread is not None else []
+        said += [f"ε {number(self.sampling)[0]}"] if self.sampling is not None else []
+        return " · ".join(said)
+
+    @property
+    def told(self) -> str:
+        """Everything that the cell rests on, in words."""
+        runs = len(self.records)
+        said = [f"mean of {runs} run{'' if runs == 1 else 's'}"]
+        said += [f"95 % interval over seeds ± {self.text[1]}"] if self.half is not None else ["one run has no interval"]
+        said += [f"standard deviation over seeds {self.spread:.3g}"] if self.spread is not None else []
+        said += [f"mean sampling error of a run {self.sampling:.3g}"] if self.sampling is not None else []
+        said += [f"bracket {self.bracket[0]:.4g} to {self.bracket[1]:.4g}"] if self.bracket else []
+        tests = [r.reject for r in self.records if r.reject is not None]
+        said += [f"rejected in {sum(tests)} of {len(tests)}"] if tests else []
+        said += [f"n {spanned(r.n for r in self.records)}"]
+        return "; ".join([*said, *([self.lost] if self.lost else []), *unique(r.why for r in self.records)])
+
+
+@dataclass
+class Row:
+    model: str
+    reference: bool
+    cells: list[Cell]
+    costs: list[str]
+
+
+@dataclass
+class Table:
+    task: str
+    columns: list[Column]
+    rows: list[Row]
+    absent: list[tuple[str, str]]
+    costs: tuple[str, ...] = tuple(label for label, _ in COSTS.values())
+
+    def cell(self, model: str, key: str) -> Cell | None:
+        return next((c for row in self.rows if row.model == model for c in row.cells if c.column.key == key), None)
+
+
+def unique(reasons: Iterable[str]) -> list[str]:
+    return sorted({reason for reason in reasons if reason})
+
+
+def spanned(ns: Iterable[int | None]) -> str:
+    known = sorted({n for n in ns if n})
+    return "" if not known else f"{known[0]}" if len(known) == 1 else f"{known[0]}–{known[-1]}"
+
+
+def options(values: Mapping[str, object]) -> str:
+    """The options as a heading says them: without the digest that tells two spaces' weights apart."""
+    return ", ".join(f"{k} {str(v).split(':')[0] if k == 'space' else v}" for k, v in sorted(values.items()))
+
+
+def final(result: Result) -> list[Record]:
+    return [s for s in result.scores if s.at == 1 and s.split == "test"]
+
+
+def missing(runs: Sequence[Result], key: str) -> str:
+    """Why a model has no number: the fate of its runs, or what the metric said."""
+    if not runs:
+        return "not run"
+    fates = Counter(r.run.status for r in runs if r.run.status != "ok")
+    said = [f"{fate} {count} of {len(runs)}" for fate, count in sorted(fates.items())]
+    said += unique(s.why for r in runs for s in final(r) if s.key == key and s.value is None)
+    return "; ".join(said) or "not scored"
+
+
+def make_column(key: str, records: Sequence[Record]) -> Column:
+    first = next((r for r in records if r.value is not None), records[0])
+    versions = {r.version for r in records if r.value is not None}
+    unit = first.unit if len(versions) < 2 else f"versions {', '.join(sorted(versions))} do not compare"
+    n = spanned(r.n for r in records)
+    return Column(key, first.metric, options(first.options), first.better, unit, n, len(versions) < 2)
+
+
+def make_table(task: str, models: Sequence[str], metrics: Sequence[str], results: Sequence[Result]) -> Table:
+    """The table of one task. A metric that no model could be scored by is no column but a line of `absent`."""
+    runs = {model: [r for r in results if (r.task, r.model) == (task, model)] for model in models}
+    by_key: dict[str, list[Record]] = {}
+    for record in (s for rs in runs.values() for r in rs for s in final(r) if s.metric in metrics):
+        by_key.setdefault(record.key, []).append(record)
+    keys = sorted(by_key, key=lambda key: (metrics.index(by_key[key][0].metric), key))
+    empty = [key for key in keys if all(r.value is None for r in by_key[key])]
+    columns = [make_column(key, by_key[key]) for key in keys if key not in empty]
+    order = [m for m in REFERENCES if m in models] + [m for m in models if m not in REFERENCES]
+    rows = [
+        Row(model, model in REFERENCES, [make_cell(model, c, runs[model]) for c in columns], costs(runs[model]))
+        for model in order
+    ]
+    emphasise(columns, rows)
+    return Table(task, columns, rows, [(key, "; ".join(unique(r.why for r in by_key[key]))) for key in empty])
+
+
+def make_cell(model: str, column: Column, runs: Sequence[Result]) -> Cell:
+    records = [s for r in runs for s in final(r) if s.key == column.key and s.value is not None]
+    if not records:
+        return Cell(model, column, why=missing(runs, column.key))
+    mean = stats.mean([r.value for r in records if r.value is not None])
+    return Cell(model, column, records, mean, lost=missing(runs, column.key) if len(records) < len(runs) else "")
+
+
+def costs(runs: Sequence[Result]) -> list[str]:
+    """The mean bill of the runs that ended well; empty where a run's was not counted."""
+    bills = [[r.run.cost.get(name) for r in runs if r.run.status == "ok"] for name in COSTS]
+    said = []
+    for bill, (_, scale) in zip(bills, COSTS.values(), strict=True):
+        known = [b / scale for b in bill if b is not None]
+        mean = sum(known) / len(known) if known and len(known) == len(bill) else None
+        places = 0 if mean is None or mean == int(mean) else min(decimals(mean, 3) or 0, 3)
+        said.append("" if mean is None else f"{mean:,.{places}f}")
+    return said
+
+
+def emphasise(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Give each cell its interval, and mark the models that no other model beats.
+
+    All ordered pairs of models in all columns are tested, Holm over the table, on variances moderated within a
+    column. The references do not compete, nor does a model that lost runs, for its survivors flatter it. Where no
+    model of a column is beaten, emphasis would say nothing and none is given.
+    """
+    tests: dict[tuple[int, str, str], float] = {}
+    arms: list[dict[str, Cell]] = []
+    for i, column in enumerate(columns):
+        cells = [row.cells[i] for row in rows if not row.reference and row.cells[i].mean]
+        for cell, mean in zip(cells, stats.moderated([c.mean for c in cells if c.mean]), strict=True):
+            cell.mean = mean
+        arms.append({c.model: c for c in cells if not c.lost and c.mean and c.mean.df > 0})
+        if column.sound and column.better in ("lower", "higher"):
+            for a, b in permutations(arms[i], 2):
+                winner, loser = (arms[i][m].mean for m in (a, b))
+                assert winner and loser
+                gap = winner - loser if column.better == "higher" else loser - winner
+                tests[i, a, b] = gap.above(0)
+    adjusted = dict(zip(tests, stats.holm(list(tests.values())), strict=True))
+    beaten = {(i, loser) for (i, _, loser), p in adjusted.items() if p <= 1 - stats.LEVEL}
+    for i, loser in beaten:
+        for model, cell in arms[i].items():
+            cell.best = (i, model) not in beaten and loser != model

@@ -1,0 +1,195 @@
+"""One run: build, fit, collect, score, write."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import resource
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genbench import checkpoint, provenance
+from genbench.budget import Budget, Stream, aside, seed_everything
+from genbench.catalogue import load, resolve
+from genbench.errors import BadInput, Diverged, NotApplicable
+from genbench.evidence import Desk, Exam
+from genbench.metric import Metric
+from genbench.record import (
+    PARTIAL, Asked, Estimate, Record, Run, Wanted, plain, read_run, read_scores, stale, to_lines, write_run,
+    write_scores, write_whole,
+)  # fmt: skip
+from genbench.spaces import Space
+from genbench.task import Task
+
+
+def seed_of(*parts: object) -> int:
+    """A seed of its own for every use: initialisation, order of the data, each evaluation."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
+
+
+def as_record(
+    name: str, metric: Metric, options: dict[str, Any], at: float, split: str, outcome: Estimate | Exception
+) -> Record:
+    """An estimate, or the reason why there is none."""
+    record: dict[str, Any] = {"metric": name, "options": options, "version": metric.version, "better": metric.better}
+    record |= {"at": at, "split": split, "unit": metric.unit}
+    if isinstance(outcome, Estimate):
+        why = outcome.note if math.isfinite(outcome.value) else f"the value is {outcome.value}"
+        return Record(
+            **record, value=plain(outcome.value), error=plain(outcome.error), n=outcome.n, low=plain(outcome.low),
+            high=plain(outcome.high), pvalue=plain(outcome.pvalue), reject=outcome.reject, why=why,
+        )  # fmt: skip
+    known = isinstance(outcome, BadInput | NotApplicable)
+    return Record(**record, value=None, why=str(outcome) if known else f"{type(outcome).__name__}: {outcome}")
+
+
+def score(desk: Desk, wanted: Sequence[Wanted], at: float) -> list[Record]:
+    """Every wanted metric of one exam; one that cannot answer says why and stops no other."""
+    space = desk.exam.space
+    named = {"space": f"{space.name}:{space.digest}" if space.digest else space.name}
+    records = []
+    for want in wanted:
+        metric = load("metrics", want.name)
+        options = metric.with_options(want.options)
+        seen = named if metric.evidence.seen_through_a_space else {}
+        outcome: Estimate | Exception
+        try:
+            outcome = metric(desk.get(metric.evidence), **options)
+        except Exception as error:
+            outcome = error
+        records.append(as_record(want.name, metric, {**options, **seen}, at, desk.exam.split, outcome))
+    return records
+
+
+def make_task(asked: Asked) -> Task:
+    task: Task = resolve(asked.task_ref)(**asked.task_options)
+    return task
+
+
+def make_space(task: Task) -> Space:
+    space: Space = load("spaces", task.space)()
+    return space
+
+
+def make_model(asked: Asked, task: Task) -> Any:
+    build = resolve(asked.model_ref)
+    return build(task if getattr(build, "sees_task", False) else task.spec, **asked.hyper)
+
+
+def parameters(model: Any) -> int | None:
+    return sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else None
+
+
+def peak_memory() -> int:
+    """Bytes: the device's peak where there is one, else the process's resident peak."""
+    if torch.cuda.is_available() and torch.get_default_device().type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Workshop:
+    """The folder where a run is in the making, and what happens in it."""
+
+    def __init__(self, asked: Asked, wanted: Sequence[Wanted], root: Path) -> None:
+        self.asked, self.wanted, self.root = asked, wanted, root
+        self.folder = root / f"{asked.id}{PARTIAL}"
+        self.saved = self.folder / "checkpoint.safetensors"
+        self.records: list[Record] = []
+
+    def evaluate(self, model: Any, exam: Exam, at: float) -> None:
+        evidence = self.folder / "evidence" / f"{at:.2f}"
+        shutil.rmtree(evidence, ignore_errors=True)
+        seed = seed_of("evaluate", self.asked.seed, at)
+        with aside(model, seed):
+            desk = Desk(exam, model, evidence, seed)
+            self.records += score(desk, self.wanted, at)
+        write_scores(self.folder, self.records)
+
+    def fit(self, run: Run, progress: Callable[[Stream], None] | None) -> None:
+        """Train and score; the outcome goes into `run`, whatever it is."""
+        asked = self.asked
+        restored = checkpoint.load(self.saved) if self.saved.exists() else None
+        if restored is None:
+            shutil.rmtree(self.folder / "evidence", ignore_errors=True)
+        else:
+            done = asked.at[: restored["stream"]["observed"]]
+            self.records = [record for record in read_scores(self.folder) if record.at in done]
+        task = make_task(asked)
+        space = make_space(task)
+        seed_everything(seed_of("model", asked.seed))
+        model = make_model(asked, task)
+        stream = Stream(
+            task, Budget(asked.examples, asked.seconds, asked.flops), seed_of("order", asked.seed), asked.at,
+            observe=lambda at: self.evaluate(model, Exam(task, "valid", space), at),
+            save=lambda state: checkpoint.save(state, self.saved), every=asked.checkpoint or asked.examples // 4,
+            restored=restored, model=model, progress=progress,
+        )  # fmt: skip
+        try:
+            model.fit(stream)
+        finally:
+            write_whole(self.folder / "trace.jsonl", to_lines(stream.trace))
+            run.cost = {
+                "examples": stream.used, "seconds": round(stream.seconds, 3), "flops": stream.flops,
+                "parameters": parameters(model), "memory": peak_memory(),
+            }  # fmt: skip
+        run.why = stream.stopped
+        self.evaluate(model, Exam(task, "test", space), 1.0)
+        if state := checkpoint.state_of(model):
+            checkpoint.save_whole(state, self.folder / "model.safetensors")
+
+    def finish(self, run: Run) -> None:
+        """Write the outcome and give the folder its name: only now does the run exist."""
+        self.saved.unlink(missing_ok=True)
+        write_run(self.folder, run)
+        place = self.root / self.asked.id
+        shutil.rmtree(place, ignore_errors=True)
+        self.folder.rename(place)
+
+
+def run(
+    asked: Asked, wanted: Sequence[Wanted], root: Path, progress: Callable[[Stream], None] | None = None
+) -> Run:
+    """Do one run in this process, or take it up where a killed one left it. Never raises for the model's faults."""
+    torch.set_num_threads(1)
+    if asked.device != "cpu":
+        torch.set_default_device(asked.device)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    shop = Workshop(asked, wanted, root)
+    shop.folder.mkdir(parents=True, exist_ok=True)
+    (shop.folder / "run.json").unlink(missing_ok=True)
+    outcome = Run(asked, status="ok", versions=provenance.versions())
+    try:
+        shop.fit(outcome, progress)
+    except Diverged as error:
+        outcome.status, outcome.why = "diverged", str(error)
+    except NotImplementedError as error:
+        outcome.status, outcome.why = "skipped", str(error) or "the model says that it cannot"
+    except Exception as error:
+        outcome.status, outcome.why = "failed", f"{type(error).__name__}: {error}"
+        outcome.traceback = traceback.format_exc()
+    shop.finish(outcome)
+    return outcome
+
+
+def rescore(folder: Path, wanted: Sequence[Wanted], versions: dict[str, str]) -> None:
+    """Score a finished run's kept evidence by what a changed metric made stale, or what is asked anew."""
+    torch.set_num_threads(1)
+    done = read_run(folder)
+    records = read_scores(folder)
+    todo = stale(records, wanted, versions)
+    task = make_task(done.asked)
+    space = make_space(task)
+    names = {want.name for want in todo}
+    fresh = [record for record in records if record.metric not in names]
+    for place in sorted((folder / "evidence").iterdir()):
+        at = float(place.name)
+        exam = Exam(task, "test" if at == 1.0 else "valid", space)
+        fresh += score(Desk(exam, None, place), todo, at)
+    write_scores(folder, sorted(fresh, key=lambda record: record.at))

@@ -1,0 +1,137 @@
+"""A task: what is to be modelled, the rows to learn it from, and what is known about it exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Real:
+    """Real numbers. `levels` says that they were quantised: each value is the lower edge of its cell."""
+
+    shape: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
+    levels: int | None = None
+
+    @property
+    def cell(self) -> float:
+        """The width of one quantisation cell, 0 where there is none."""
+        if self.levels is None or self.low is None or self.high is None:
+            return 0.0
+        return (self.high - self.low) / self.levels
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Zeros and ones."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One class of n; -1 where a row has none."""
+
+    n: int
+    shape: tuple[int, ...] = ()
+
+
+Kind = Real | Bits | Labels
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the two sides of a batch are; it alone chooses a model's networks and likelihood."""
+
+    x: Real | Bits
+    y: Kind | None = None
+
+    @property
+    def size(self) -> int:
+        """Numbers in one x."""
+        return prod(self.x.shape)
+
+
+class Batch(NamedTuple):
+    """x is to be modelled, y is what it is conditioned on (None where there is nothing)."""
+
+    x: Tensor
+    y: Tensor | None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split: x (n, *shape) and y (n, ...) or None."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: Tensor | slice) -> Rows:
+        return Rows(self.x[index], None if self.y is None else self.y[index])
+
+    def dequantised(self, kind: Real | Bits, noise: Generator) -> Rows:
+        """Uniform noise over each cell, so that a density exists; the rows themselves where nothing was quantised."""
+        cell = kind.cell if isinstance(kind, Real) else 0.0
+        if not cell:
+            return self
+        return Rows(self.x + cell * torch.rand(self.x.shape, generator=noise, device=self.x.device), self.y)
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Known modes: centres (k, d), the radius within which a sample counts as theirs, their weights (k,)."""
+
+    centres: Tensor
+    radius: float
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """Disjoint splits and what is known exactly.
+
+    `train` holds quantised rows (the Stream adds fresh noise); `valid`, `test` and `spare` carry one fixed
+    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from.
+    """
+
+    name: str
+    spec: Spec
+    train: Rows
+    valid: Rows
+    test: Rows
+    spare: Rows
+    space: str = "pixels"
+    log_prob: Callable[[Tensor], Tensor] | None = None
+    modes: Modes | None = None
+    sources: tuple[Path, ...] = ()
+    note: str = ""
+
+    def split(self, name: str) -> Rows:
+        return {"train": self.train, "valid": self.valid, "test": self.test, "spare": self.spare}[name]
+
+
+def splits(
+    spec: Spec, rows: Rows, sizes: tuple[int, int, int], seed: int = 0, *, shuffle: bool = True
+) -> tuple[Rows, Rows, Rows, Rows]:
+    """Disjoint train, valid, test, spare from one table: valid, test and spare take `sizes`, train the rest.
+
+    Always on the CPU's generator, so that the split is the same on every device.
+    """
+    noise = torch.Generator().manual_seed(seed)
+    if len(rows) <= sum(sizes):
+        raise ValueError(f"{len(rows)} rows cannot be split into train and {sizes} of valid, test, spare")
+    order = torch.randperm(len(rows), generator=noise) if shuffle else torch.arange(len(rows))
+    train, *held = torch.split(order, [len(rows) - sum(sizes), *sizes])
+    valid, test, spare = (rows[index].dequantised(spec.x, noise) for index in held)
+    return rows[train], valid, test, spare

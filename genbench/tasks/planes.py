@@ -1,0 +1,118 @@
+"""Distributions whose density is known exactly, so that samples and likelihoods can be checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
+
+from genbench.errors import BadInput
+from genbench.task import Modes, Real, Rows, Spec, Task
+from genbench.tasks import on_cpu
+
+VALID = 1_000
+
+
+class Law(Protocol):
+    """A distribution that can be drawn from and whose density is known."""
+
+    def draw(self, n: int, noise: Generator) -> Tensor:
+        """n independent rows (n, d)."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-density (n,) in nats."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Equally likely round Gaussians: centres (k, d), one sigma."""
+
+    centres: Tensor
+    sigma: float
+
+    def draw(self, n: int, noise: Generator) -> Tensor:
+        which = torch.randint(len(self.centres), (n,), generator=noise)
+        return self.centres[which] + self.sigma * torch.randn(n, self.centres.shape[1], generator=noise)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        centres = self.centres.to(x)
+        parts = Independent(Normal(centres, self.sigma), 1)
+        weights = Categorical(logits=centres.new_zeros(len(centres)))
+        return MixtureSameFamily(weights, parts).log_prob(x)  # type: ignore[no-untyped-call, no-any-return]
+
+
+@dataclass(frozen=True)
+class LinearGaussian:
+    """x = mean + W z + sigma noise, z standard normal: mean (d,), W (d, k)."""
+
+    mean: Tensor
+    W: Tensor
+    sigma: float
+
+    def draw(self, n: int, noise: Generator) -> Tensor:
+        d, k = self.W.shape
+        z = torch.randn(n, k, generator=noise)
+        return self.mean + z @ self.W.T + self.sigma * torch.randn(n, d, generator=noise)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """N(x; mean, W W' + sigma^2 I), by a Cholesky factor in double precision."""
+        mean, W = (t.to(x.device, torch.float64) for t in (self.mean, self.W))
+        covariance = W @ W.T + self.sigma**2 * torch.eye(len(mean), dtype=W.dtype, device=W.device)
+        density: Tensor = MultivariateNormal(mean, covariance).log_prob(x.double())  # type: ignore[no-untyped-call]
+        return density.to(x.dtype)
+
+
+def drawn(name: str, law: Law, d: int, train: int, test: int, noise: Generator, modes: Modes | None = None) -> Task:
+    """A task of independent draws: as many spare rows as test rows."""
+    if min(train, test) < 1:
+        raise BadInput(f"{name}: train and test are numbers of rows, at least 1; got {train} and {test}")
+    learnt, valid, held, spare = (Rows(law.draw(n, noise)) for n in (train, VALID, test, test))
+    return Task(name, Spec(Real((d,))), learnt, valid, held, spare, log_prob=law.log_prob, modes=modes)
+
+
+def mixture(name: str, centres: Tensor, sigma: float, train: int, test: int, seed: int) -> Task:
+    """Equal weights; a sample is a mode's own within three sigma of its centre."""
+    if not sigma > 0:
+        raise BadInput(f"{name}: sigma is a standard deviation above 0; got {sigma}")
+    modes = Modes(centres, 3 * sigma, torch.full((len(centres),), 1 / len(centres)))
+    noise = Generator().manual_seed(seed)
+    return drawn(name, Mixture(centres, sigma), centres.shape[1], train, test, noise, modes)
+
+
+def circle(k: int = 8, radius: float = 2.0) -> Tensor:
+    """k points on a circle. Not linspace(0, 2 pi, k): that draws the first centre twice and leaves k - 1 modes."""
+    angle = torch.arange(k) * (2 * pi / k)
+    return radius * torch.stack([angle.cos(), angle.sin()], 1)
+
+
+@on_cpu
+def ring8(sigma: float = 0.02, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """Eight narrow Gaussians on a circle of radius 2 (Metz et al., 2017)."""
+    return mixture("ring8", circle(), sigma, train, test, seed)
+
+
+@on_cpu
+def ring8_wide(sigma: float = 0.1, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """The same circle with Gaussians wide enough for a small budget."""
+    return mixture("ring8-wide", circle(), sigma, train, test, seed)
+
+
+@on_cpu
+def grid25(sigma: float = 0.05, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """Twenty-five Gaussians, two apart, on a square grid."""
+    side = torch.arange(-4.0, 5.0, 2.0)
+    return mixture("grid25", torch.cartesian_prod(side, side), sigma, train, test, seed)
+
+
+@on_cpu
+def ppca(d: int = 8, k: int = 3, noise: float = 0.5, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """The model of probabilistic PCA (Tipping & Bishop, 1999): k directions in d dimensions, the seed's own."""
+    if not (1 <= k < d and noise > 0):
+        raise BadInput(f"ppca: 1 <= k < d and noise > 0 are needed; got k = {k}, d = {d}, noise = {noise}")
+    generator = Generator().manual_seed(seed)
+    mean, W = torch.randn(d, generator=generator), torch.randn(d, k, generator=generator)
+    return drawn("ppca", LinearGaussian(mean, W, noise), d, train, test, generator)
