@@ -1,7 +1,7 @@
 """Make genbench/spaces/digits.safetensors, the same bytes each time: `python scripts/train_digits_space.py [FILE]`.
 
-It learns from the training rows of the task `digits`, grey and binarised; the test rows are only counted at the end. On
-what is no digit it learns to be unsure (outlier exposure, Hendrycks et al., 2019), so that noise lies far from every digit.
+It learns from the training rows of the task `digits`, grey and binarised; the test rows are only counted at the end.
+On what is no digit it learns to be unsure (outlier exposure, Hendrycks et al., 2019), so noise lies far from digits.
 """
 
 from __future__ import annotations

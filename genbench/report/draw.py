@@ -1,4 +1,4 @@
-"""How figures are drawn: one style, safe for the colour-blind, legible in a column of a paper. Alone imports matplotlib."""
+"""How figures are drawn: one style, safe for the colour-blind and legible in a paper. Alone imports matplotlib."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ STYLE: dict[str, Any] = {
 def draw(kind: str, data: dict[str, Any]) -> dict[str, bytes]:
     """The figure in every format, byte for byte the same for the same data."""
     made = {}
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **STYLE}), warnings.catch_warnings():
+    style: Any = {**mpl.rcParamsDefault, "backend": "agg", **STYLE}
+    with mpl.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas = KINDS[kind](data)
         FigureCanvasAgg(canvas)
@@ -114,7 +115,14 @@ def curves(data: dict[str, Any]) -> Canvas:
             if model in palette:
                 ink = colour(palette, model)
                 ax.fill_between(line["x"], line["low"], line["high"], color=ink, alpha=0.12, linewidth=0)
-                ax.plot(line["x"], line["y"], color=ink, linestyle=dash(palette, model), marker=marker(palette, model), markersize=3)
+                ax.plot(
+                    line["x"],
+                    line["y"],
+                    color=ink,
+                    linestyle=dash(palette, model),
+                    marker=marker(palette, model),
+                    markersize=3,
+                )
                 seen += line["y"]
         reference(ax, panel["lines"], palette)
         scaled(ax, seen)
@@ -133,7 +141,15 @@ def costs(data: dict[str, Any]) -> Canvas:
     for ax, panel in zip(axes, panels, strict=True):
         points = {m: p for m, p in panel["lines"].items() if m in palette}
         for model, p in points.items():
-            ax.errorbar(p["x"], p["y"], p["half"], fmt=marker(palette, model), color=colour(palette, model), markersize=4.5, elinewidth=0.8)
+            ax.errorbar(
+                p["x"],
+                p["y"],
+                p["half"],
+                fmt=marker(palette, model),
+                color=colour(palette, model),
+                markersize=4.5,
+                elinewidth=0.8,
+            )
         reference(ax, panel["lines"], palette)
         scaled(ax, [p["y"] for p in points.values()])
         ax.set_xscale("log")
@@ -157,8 +173,15 @@ def samples(data: dict[str, Any]) -> Canvas:
             continue
         ax.spines[:].set_visible(True)
         ax.spines[:].set_color("#cccccc")
-        ax.scatter(*real.T, s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
-        ax.scatter(*fake.T, s=1.8, color=colour(palette, model) if model in palette else INK, linewidths=0, rasterized=True)
+        ax.scatter(real[:, 0], real[:, 1], s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
+        ax.scatter(
+            fake[:, 0],
+            fake[:, 1],
+            s=1.8,
+            color=colour(palette, model) if model in palette else INK,
+            linewidths=0,
+            rasterized=True,
+        )
         middle, reach = (real.max(0) + real.min(0)) / 2, float((real.max(0) - real.min(0)).max()) * 0.6
         ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
     return canvas

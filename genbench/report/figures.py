@@ -1,11 +1,11 @@
-"""What the report draws, as data: numbers and names only, so that a figure is redrawn when its data change, not else."""
+"""What the report draws, as data alone, so that a figure is drawn again only when what it shows has changed."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
@@ -47,7 +47,7 @@ class Figure:
     @cached_property
     def fingerprint(self) -> str:
         def said(array: np.ndarray) -> str:
-            return f"{array.dtype}{array.shape}{sha256(np.ascontiguousarray(array)).hexdigest()}"
+            return f"{array.dtype}{array.shape}{sha256(array.tobytes()).hexdigest()}"
 
         text = json.dumps([STYLE, self.kind, self.data], sort_keys=True, default=said)
         return sha256(text.encode()).hexdigest()[:16]
@@ -57,9 +57,7 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
     made = (curves(table, runs), costs(table, runs), sheets(table, runs), traces(table, runs))
-    for figure in filter(None, made):
-        figure.data["palette"] = palette
-    return [figure for figure in made if figure]
+    return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
@@ -86,11 +84,11 @@ def curves(table: Table, runs: Sequence[Result]) -> Figure | None:
             spans = [(sum(v) / len(v), min(v), max(v)) for v in (points[a] for a in at)]
             panel["lines"][model] = {"x": at, **dict(zip(("y", "low", "high"), zip(*spans, strict=True), strict=True))}
     made = [p for p in made if any(len(line["x"]) > 1 for m, line in p["lines"].items() if m not in REFERENCES)]
-    return made and _figure(
+    return _figure(
         "curves", table, "Learning curves", made,
         "Each score against the share of the budget spent, on validation rows; where a line reaches 100 % its last "
         "point is on test rows of the same n. Lines are means over seeds, bands their range.",
-    ) or None  # fmt: skip
+    )  # fmt: skip
 
 
 def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
@@ -104,17 +102,19 @@ def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
         for row in table.rows:
             cell = table.cell(row.model, panel["key"])
             if cell and cell.mean and (row.reference or row.model in seconds):
-                spent = seconds.get(row.model, [0.0])
-                x = sum(spent) / len(spent)
+                bill = seconds.get(row.model, [0.0])
+                x = sum(bill) / len(bill)
                 panel["lines"][row.model] = {"x": x, "y": cell.mean.value, "half": cell.half or 0.0}
     made = [p for p in made if set(p["lines"]) - set(REFERENCES)]
-    return made and _figure(
+    return _figure(
         "costs", table, "Quality against cost", made,
         "Each final score against the seconds of training that it took; bars are 95 % intervals over seeds.",
-    ) or None  # fmt: skip
+    )  # fmt: skip
 
 
-def _figure(kind: str, table: Table, title: str, made: list[dict[str, Any]], caption: str) -> Figure:
+def _figure(kind: str, table: Table, title: str, made: list[dict[str, Any]], caption: str) -> Figure | None:
+    if not made:
+        return None
     names = ", ".join(p["title"] for p in made)
     models = ", ".join(dict.fromkeys(m for p in made for m in p["lines"]))
     return Figure(kind, table.task, title, caption, f"{title} on {table.task}: {names}, of {models}.", {"panels": made})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
-from math import floor, isfinite, log10
+from math import isfinite
 
 from genbench import stats
 from genbench.record import Record, Result
+from genbench.report.words import decimals, number, options, spanned, unique
 from genbench.stats import Student
 
 REFERENCES = ("truth", "noise", "thief")
@@ -21,23 +22,6 @@ COSTS = {
     "parameters": ("parameters", 1.0),
     "memory": ("memory, MB", 1e6),
 }
-
-
-def decimals(scale: float, figures: int) -> int | None:
-    """How many decimals show that many significant figures; None where only powers of ten would."""
-    if scale == 0 or not isfinite(scale):
-        return 0
-    places = figures - 1 - floor(log10(abs(scale)))
-    return None if places > 6 or scale >= 1e7 else max(0, places)
-
-
-def number(value: float, half: float | None = None) -> tuple[str, str]:
-    """A value and the half-width of its interval, cut where the half-width's second figure is."""
-    known = half is not None and isfinite(half) and half > 0
-    places = decimals(half, 2) if known and half is not None else decimals(value, 4)
-    if places is None:
-        return f"{value:.3g}", f"{half:.2g}" if known else "0"
-    return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
 
 
 @dataclass(frozen=True)
@@ -139,20 +123,6 @@ class Table:
         return next((c for row in self.rows if row.model == model for c in row.cells if c.column.key == key), None)
 
 
-def unique(reasons: Iterable[str]) -> list[str]:
-    return sorted({reason for reason in reasons if reason})
-
-
-def spanned(ns: Iterable[int | None]) -> str:
-    known = sorted({n for n in ns if n})
-    return "" if not known else f"{known[0]}" if len(known) == 1 else f"{known[0]}–{known[-1]}"
-
-
-def options(values: Mapping[str, object]) -> str:
-    """The options as a heading says them: without the digest that tells two spaces' weights apart."""
-    return ", ".join(f"{k} {str(v).split(':')[0] if k == 'space' else v}" for k, v in sorted(values.items()))
-
-
 def final(result: Result) -> list[Record]:
     return [s for s in result.scores if s.at == 1 and s.split == "test"]
 
@@ -227,14 +197,13 @@ def emphasise(columns: Sequence[Column], rows: Sequence[Row]) -> None:
         for cell, mean in zip(cells, stats.moderated([c.mean for c in cells if c.mean]), strict=True):
             cell.mean = mean
         arms.append({c.model: c for c in cells if not c.lost and c.mean and c.mean.df > 0})
+        means = {model: cell.mean for model, cell in arms[i].items() if cell.mean}
         if column.sound and column.better in ("lower", "higher"):
             for a, b in permutations(arms[i], 2):
-                winner, loser = (arms[i][m].mean for m in (a, b))
-                assert winner and loser
-                gap = winner - loser if column.better == "higher" else loser - winner
+                gap = means[a] - means[b] if column.better == "higher" else means[b] - means[a]
                 tests[i, a, b] = gap.above(0)
     adjusted = dict(zip(tests, stats.holm(list(tests.values())), strict=True))
-    beaten = {(i, loser) for (i, _, loser), p in adjusted.items() if p <= 1 - stats.LEVEL}
-    for i, loser in beaten:
-        for model, cell in arms[i].items():
-            cell.best = (i, model) not in beaten and loser != model
+    for i, arm in enumerate(arms):
+        beaten = {loser for (j, _, loser), p in adjusted.items() if i == j and p <= 1 - stats.LEVEL}
+        for model, cell in arm.items():
+            cell.best = bool(beaten) and model not in beaten

@@ -1,0 +1,37 @@
+"""How numbers, counts and options are said, the same in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import floor, isfinite, log10
+
+
+def decimals(scale: float, figures: int) -> int | None:
+    """How many decimals show that many significant figures; None where only powers of ten would."""
+    if scale == 0 or not isfinite(scale):
+        return 0
+    places = figures - 1 - floor(log10(abs(scale)))
+    return None if places > 6 or scale >= 1e7 else max(0, places)
+
+
+def number(value: float, half: float | None = None) -> tuple[str, str]:
+    """A value and the half-width of its interval, cut where the half-width's second figure is."""
+    known = half is not None and isfinite(half) and half > 0
+    places = decimals(half, 2) if known and half is not None else decimals(value, 4)
+    if places is None:
+        return f"{value:.3g}", f"{half:.2g}" if known else "0"
+    return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
+
+
+def unique(reasons: Iterable[str]) -> list[str]:
+    return sorted({reason for reason in reasons if reason})
+
+
+def spanned(ns: Iterable[int | None]) -> str:
+    known = sorted({n for n in ns if n})
+    return "" if not known else f"{known[0]}" if len(known) == 1 else f"{known[0]}–{known[-1]}"
+
+
+def options(values: Mapping[str, object]) -> str:
+    """The options as a heading says them: without the digest that tells two spaces' weights apart."""
+    return ", ".join(f"{k} {str(v).split(':')[0] if k == 'space' else v}" for k, v in sorted(values.items()))

@@ -1,0 +1,97 @@
+"""Image files as bytes: finding, decoding and resizing them, with what was done to them put into words."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.errors import BadInput
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+GREY = ("1", "L", "LA", "La")
+LARGEST = 4096
+
+
+def below(root: Path) -> list[Path]:
+    """The image files of a tree, sorted, each once. BadInput when there are none, or a link leads out of the tree."""
+    if not root.is_dir():
+        raise BadInput(f"{root}: no such folder of images")
+
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"cannot read {error.filename}: {error.strerror}")
+
+    inside = root.resolve()
+    files: dict[Path, Path] = {}
+    for here, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(here, name) for name in (*folders, *sorted(names)) if not name.startswith(".")):
+            real = path.resolve()
+            if path.is_symlink() and not real.is_relative_to(inside):
+                raise BadInput(f"{path}: a link that leaves {root}; copy what it points to, or remove it")
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                files.setdefault(real, path)
+    if not files:
+        raise BadInput(f"{root}: no images below it ({', '.join(sorted(SUFFIXES))})")
+    return sorted(files.values())
+
+
+def decoded(file: Path) -> Tensor:
+    """The bytes (1 or 3, h, w) of an image, upright. BadInput when it is corrupt, a bomb, or deeper than a byte."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                mode = image.mode
+                pixels = np.array(ImageOps.exif_transpose(image).convert("L" if mode in GREY else "RGB"))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise BadInput(f"{file}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink or remove it") from None
+    except Exception as error:  # each of Pillow's decoders fails in its own way
+        raise BadInput(f"{file}: not a readable image ({error}); mend or remove it") from None
+    if mode.startswith(("I", "F")):
+        raise BadInput(f"{file}: more than 8 bits a channel (mode {mode}); save it with 8")
+    return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
+
+
+def channels_first(file: Path, x: Tensor) -> Tensor:
+    """Bytes as (n, c, h, w). BadInput when the dimensions cannot be told apart."""
+    first, last = (x.ndim == 4 and x.shape[i] in (1, 3) for i in (1, 3))
+    if x.ndim not in (3, 4) or not x.numel() or (x.ndim == 4 and first == last):
+        raise BadInput(f"{file}: bytes x of shape {tuple(x.shape)} are not (n, h, w), nor that with 1 or 3 channels")
+    if x.ndim == 3:
+        return x[:, None]
+    return x if first else x.permute(0, 3, 1, 2)
+
+
+def shape_of(images: Tensor) -> tuple[int, int]:
+    """Width and height, in the order they are spoken."""
+    return images.shape[-1], images.shape[-2]
+
+
+def resized(images: Tensor, size: int | None) -> Tensor:
+    """Bytes (..., c, h, w) as bytes at size x size: the shorter edge is brought to size, then the centre is kept."""
+    if size is None or shape_of(images) == (size, size):
+        return images
+    from torchvision.transforms.v2.functional import center_crop, resize
+
+    if not 1 <= size <= LARGEST:
+        raise BadInput(f"size is the side of an image in pixels, from 1 to {LARGEST}; got {size}")
+    done: Tensor = center_crop(resize(images, [size], antialias=True), [size, size])
+    return done
+
+
+def told(shapes: Sequence[tuple[int, int]], size: int | None) -> str:
+    """What `resized` did to images of these shapes, for the record."""
+    if size is None or set(shapes) == {(size, size)}:
+        return ""
+    was = f"{shapes[0][0]}x{shapes[0][1]}" if len(shapes) == 1 else f"{len(shapes)} sizes"
+    crop = ", centre crop" if any(w != h for w, h in shapes) else ""
+    return f"resized from {was} to {size}x{size}, bilinear, antialias{crop}"
