@@ -69,7 +69,7 @@ def score(desk: Desk, wanted: Sequence[Wanted], at: float) -> list[Record]:
 
 def make_task(asked: Asked) -> Task:
     task: Task = resolve(asked.task_ref)(**asked.task_options)
-    return task
+    return task.to(torch.get_default_device())
 
 
 def make_space(task: Task) -> Space:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -80,6 +80,9 @@ class Rows:
     def __getitem__(self, index: Tensor | slice) -> Rows:
         return Rows(self.x[index], None if self.y is None else self.y[index])
 
+    def to(self, device: torch.device) -> Rows:
+        return Rows(self.x.to(device), None if self.y is None else self.y.to(device))
+
     def dequantised(self, kind: Real | Bits, noise: Generator) -> Rows:
         """Uniform noise over each cell, so that a density exists; the rows themselves where nothing was quantised."""
         cell = kind.cell if isinstance(kind, Real) else 0.0
@@ -116,6 +119,11 @@ class Task:
     modes: Modes | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
+
+    def to(self, device: torch.device) -> Task:
+        """The same task with its rows on a device."""
+        moved = {name: self.split(name).to(device) for name in ("train", "valid", "test", "spare")}
+        return replace(self, **moved)
 
     def split(self, name: str) -> Rows:
         return {"train": self.train, "valid": self.valid, "test": self.test, "spare": self.spare}[name]

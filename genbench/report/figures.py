@@ -152,17 +152,20 @@ def samples(result: Result) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     try:
         with safe_open(kept[-1], framework="np") as file:
-            slices = [file.get_slice(name) for name in ("real", "fake")]
-            shape = tuple(slices[0].get_shape())
+            real, fake = (file.get_slice(name) for name in ("real", "fake"))
+            shape = tuple(real.get_shape())
             if len(shape) == 2 and shape[1] == 2:
-                real, fake = (np.asarray(s[:POINTS], np.float32) for s in slices)
-                return real, fake
+                return first(real, POINTS), first(fake, POINTS)
             if len(shape) == 4 and shape[1] in (1, 3):
-                real, fake = (_bytes(np.asarray(s[:SHEET], np.float32)) for s in slices)
-                return real, fake
+                return _bytes(first(real, SHEET)), _bytes(first(fake, SHEET))
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{kept[-1]}: not readable ({error}); delete the run's folder and run again") from None
     return None
+
+
+def first(rows: Any, n: int) -> np.ndarray:
+    """The first n rows of a slice, which no more than those are read of."""
+    return np.asarray(rows[: min(n, rows.get_shape()[0])], np.float32)
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

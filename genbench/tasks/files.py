@@ -227,7 +227,8 @@ def npz(
     elif x.dtype.kind == "f" and x.ndim > 1 and x.size:
         if size is not None:
             raise BadInput(f"{file}: only bytes are resized, and x is {x.dtype}; leave `size` out")
-        kind, rows, note = Real(x.shape[1:]), torch.from_numpy(x.astype(np.float32)), ""
+        with np.errstate(over="ignore"):
+            kind, rows, note = Real(x.shape[1:]), torch.from_numpy(x.astype(np.float32)), ""
         if bad := int((~rows.isfinite()).flatten(1).any(1).sum()):
             raise BadInput(f"{file}: x has NaN or infinite values in {bad} of {len(rows)} rows; drop or mend them")
     else:

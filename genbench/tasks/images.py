@@ -15,7 +15,6 @@ from genbench.errors import BadInput
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
-GREY = ("1", "L", "LA", "La")
 LARGEST = 4096
 
 
@@ -51,14 +50,15 @@ def decoded(file: Path) -> Tensor:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
                 mode = image.mode
-                pixels = np.array(ImageOps.exif_transpose(image).convert("L" if mode in GREY else "RGB"))
+                pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise BadInput(f"{file}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink or remove it") from None
     except Exception as error:  # each of Pillow's decoders fails in its own way
         raise BadInput(f"{file}: not a readable image ({error}); mend or remove it") from None
     if mode.startswith(("I", "F")):
         raise BadInput(f"{file}: more than 8 bits a channel (mode {mode}); save it with 8")
-    return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)
+    grey = (pixels == pixels[..., :1]).all()  # told by the pixels, for WebP and palettes have no grey mode
+    return torch.from_numpy(pixels[..., :1] if grey else pixels).permute(2, 0, 1)
 
 
 def channels_first(file: Path, x: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""The conformance suite: what a model, a task or a metric offers calls for the checks it must pass, ours and anyone's."""
+"""The checks of a model: each capability that it offers calls for its own."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,18 +12,12 @@ from torch import Tensor
 
 from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
-from genbench.errors import NotApplicable
+from genbench.check.common import Check, hold
 from genbench.model import Autoencoder, Bounded, Decoder, Density, Encoder, Sampler, can
 from genbench.task import Task
 
-Check = tuple[str, Callable[[], None]]
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
-
-
-def hold(condition: Any, what: str) -> None:
-    if not bool(condition):
-        raise AssertionError(what)
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
@@ -208,25 +201,3 @@ def model_checks(name: str) -> Iterator[Check]:
         for title, check in checks.checks():
             yield f"{tried}: {title}", check
     yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join(TRIED_ON)}")
-
-
-def run(what: str, name: str) -> Iterator[tuple[str, str | None]]:
-    """Every check by title, with the reason where it failed. BadInput on an unknown name."""
-    from genbench import check_parts
-
-    torch.set_num_threads(1)
-    suites = {"model": model_checks, "task": check_parts.task_checks, "metric": check_parts.metric_checks}
-    try:
-        for title, check in suites[what](name):
-            try:
-                check()
-            except NotApplicable:
-                continue
-            except AssertionError as error:
-                yield title, str(error)
-            except Exception:
-                yield title, traceback.format_exc(limit=-2).replace("\n", " | ")
-            else:
-                yield title, None
-    except (TypeError, RuntimeError, AttributeError):
-        yield "builds and fits", traceback.format_exc(limit=-2).replace("\n", " | ")

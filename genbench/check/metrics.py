@@ -1,0 +1,159 @@
+"""The checks of a metric: a pure function with a direction, an error and an n, which refuses what it cannot judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+
+from genbench import evidence
+from genbench.catalogue import load
+from genbench.check.common import Check, hold
+from genbench.errors import BadInput, NotApplicable
+from genbench.evidence import Evidence
+from genbench.metric import Metric
+from genbench.record import Estimate
+
+N, D, CLASSES = 400, 4, 5
+
+
+def blobs(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows about CLASSES corners, and which."""
+    which = torch.arange(n) % CLASSES
+    corners = 6 * torch.eye(CLASSES)[:, :D]
+    return corners[which] + 0.3 * torch.randn(n, D), which
+
+
+def samples(fault: float) -> dict[str, Any]:
+    return {"real": torch.randn(N, D), "fake": torch.randn(N - 50, D) + fault}
+
+
+def logits(fault: float) -> dict[str, Any]:
+    return {"fake": 20 * (1 - fault / 4) * torch.eye(CLASSES)[torch.arange(N) % CLASSES]}
+
+
+def symbols(fault: float) -> dict[str, Any]:
+    draws = torch.randint(CLASSES, (N,))
+    draws[: int(N * fault / 4)] = 0
+    draws[: int(N * fault / 8)] = -1
+    return {"draws": draws, "weights": torch.full((CLASSES,), 1 / CLASSES)}
+
+
+def copies(fault: float) -> dict[str, Any]:
+    train = torch.randn(N, D)
+    return {"train": train, "held": torch.randn(N, D), "fake": torch.randn(N, D) + fault}
+
+
+def judged(fault: float) -> dict[str, Any]:
+    train, which = blobs(N)
+    return {"train": train, "labels": which, "real": blobs(N)[0], "fake": blobs(N)[0] + fault * torch.randn(N, D)}
+
+
+MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
+    evidence.Samples: samples,
+    evidence.Features: samples,
+    evidence.Logits: logits,
+    evidence.Symbols: symbols,
+    evidence.Copies: copies,
+    evidence.Judged: judged,
+    evidence.LogProbs: lambda fault: {"values": torch.randn(N) - fault, "size": D, "levels": 0},
+    evidence.Bounds: lambda fault: {"values": torch.randn(N) - fault, "k": 10},
+    evidence.Reconstructions: lambda fault: {
+        "real": (real := torch.randn(N, D)),
+        "again": real + (0.1 + fault) * torch.randn(N, D),
+    },
+}
+
+
+def made(kind: type[Evidence], fault: float = 0.0) -> Any:
+    """Evidence of a model that is right (fault 0) or plainly wrong (fault 3). NotApplicable for kinds of others."""
+    if kind not in MAKERS:
+        raise NotApplicable(f"no ready-made evidence of the kind {kind.__name__}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind(**MAKERS[kind](fault))
+
+
+def metric_checks(name: str) -> Iterator[Check]:
+    metric: Metric = load("metrics", name)
+    yield "says what it measures, which way is better, and its version", lambda: described(metric)
+    yield "gives a finite value with its error and its n", lambda: complete(metric)
+    yield "is a pure function of its evidence", lambda: pure(metric)
+    yield "takes arrays of any kind", lambda: any_array(metric)
+    yield "refuses NaN in one line", lambda: refuses_nan(metric)
+    yield "keeps what it was shown as it was", lambda: untouched(metric)
+    if metric.better != "neither":
+        yield "finds a plainly wrong model worse than a right one", lambda: directed(metric)
+
+
+def described(metric: Metric) -> None:
+    hold(isinstance(metric, Metric), "not a metric; decorate the function with @metric")
+    hold(len((metric.__doc__ or "").strip()) > 20, "no docstring")
+    hold(metric.better in ("lower", "higher", "neither"), f"better={metric.better!r}")
+    hold(metric.version, "no version")
+
+
+def complete(metric: Metric) -> None:
+    e = metric(made(metric.evidence))
+    hold(isinstance(e, Estimate), f"returned {type(e).__name__}, not an Estimate")
+    hold(math.isfinite(e.value), f"the value is {e.value}")
+    hold(math.isnan(e.error) or e.error >= 0, f"the error is {e.error}")
+    hold(e.n > 0, f"n is {e.n}")
+    hold(e.low is None or e.high is None or e.low <= e.high, f"low {e.low} is above high {e.high}")
+
+
+def same(a: Estimate, b: Estimate, tolerance: float = 0.0) -> bool:
+    return abs(a.value - b.value) <= tolerance * max(1.0, abs(a.value))
+
+
+def pure(metric: Metric) -> None:
+    shown = made(metric.evidence)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = metric(shown)
+    hold(torch.equal(state, torch.get_rng_state()), "it draws from the global generator")
+    torch.manual_seed(2)
+    hold(same(first, metric(shown)), "the same evidence gave another value")
+
+
+def any_array(metric: Metric) -> None:
+    shown = made(metric.evidence)
+    values = [getattr(shown, f.name) for f in fields(shown)]
+    first = metric(shown)
+    for convert in (lambda t: t.numpy(), lambda t: t.double() if t.is_floating_point() else t, lambda t: t.tolist()):
+        arrays = [convert(value) if isinstance(value, torch.Tensor) else value for value in values]
+        hold(same(first, metric(*arrays), 1e-4), f"{type(arrays[0]).__name__} gave another value")
+
+
+def refuses_nan(metric: Metric) -> None:
+    shown = made(metric.evidence)
+    for f in fields(shown):
+        value = getattr(shown, f.name)
+        if not (isinstance(value, torch.Tensor) and value.is_floating_point()):
+            continue
+        bad = value.clone()
+        bad.view(-1)[3] = torch.nan
+        try:
+            metric(replace(shown, **{f.name: bad}))
+        except BadInput as error:
+            hold("\n" not in str(error), "the refusal is longer than a line")
+        else:
+            raise AssertionError(f"a NaN in {f.name} went unnoticed")
+
+
+def untouched(metric: Metric) -> None:
+    shown, before = made(metric.evidence), made(metric.evidence)
+    metric(shown)
+    for f in fields(shown):
+        value = getattr(shown, f.name)
+        if isinstance(value, torch.Tensor):
+            hold(torch.equal(value, getattr(before, f.name)), f"{f.name} was changed")
+
+
+def directed(metric: Metric) -> None:
+    right, wrong = (metric(made(metric.evidence, fault)).value for fault in (0.0, 3.0))
+    worse = wrong > right if metric.better == "lower" else wrong < right
+    hold(worse, f"a right model scored {right:.4g}, a wrong one {wrong:.4g}, though {metric.better} is better")
