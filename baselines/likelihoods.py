@@ -21,13 +21,14 @@ def normal(x: Tensor, mean: Tensor | float = 0.0, log_scale: Tensor | float = 0.
 class Gaussian(nn.Module):
     """N(mean(raw), scale^2), the scale learned, one for each number of x and the same at every z."""
 
-    # Adam moves a parameter by its rate a step: at 1e-3 a log-scale would need 4,000 steps from 1 to .02.
-    GAIN = 10.0
+    # Adam moves a parameter by its rate a step: at 1e-3 a log-scale would need 4,000 steps from 1 to .02. It starts
+    # below the data's own scale: begun at 1, a ring of radius 2 is explained as noise and z is never used.
+    GAIN, START = 10.0, 0.1
 
     def __init__(self, kind: Real) -> None:
         super().__init__()
         self.kind = kind
-        self.scale = nn.Parameter(torch.zeros(kind.shape))
+        self.scale = nn.Parameter(torch.full(kind.shape, log(self.START) / self.GAIN))
 
     def mean(self, raw: Tensor) -> Tensor:
         return pictured(raw, self.kind)

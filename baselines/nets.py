@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from genbench.task import Bits, Real
 
 
-def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
-    """Linear layers of these sizes with the activation between them; the last layer is linear."""
-    layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), activation())]
-    return nn.Sequential(*layers[:-1])
+def mlp(
+    *sizes: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Callable[[int], nn.Module] | None = None
+) -> nn.Sequential:
+    """Linear layers of these sizes, with the norm (if any) and the activation between them; the last layer is bare."""
+    layers: list[nn.Module] = []
+    for size, wide in pairwise(sizes[:-1]):
+        layers += [nn.Linear(size, wide), *([norm(wide)] if norm else []), activation()]
+    return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
 
 
 def leaky() -> nn.Module:

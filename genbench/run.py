@@ -160,7 +160,7 @@ def run(
     torch.set_num_threads(1)
     if asked.device != "cpu":
         torch.set_default_device(asked.device)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.use_deterministic_algorithms(True, warn_only=True)  # its import takes seconds, and the CPU has no need
     shop = Workshop(asked, wanted, root)
     shop.folder.mkdir(parents=True, exist_ok=True)
     (shop.folder / "run.json").unlink(missing_ok=True)

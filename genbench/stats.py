@@ -6,7 +6,7 @@ the test rows, which every run of a task shares. So all that is said here is sai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import atanh, hypot, inf, nan, sqrt, tanh
 
@@ -64,10 +64,11 @@ class Student:
 
 
 def mean(values: Sequence[float]) -> Student:
-    """The mean over seeds, with the standard error of its own spread."""
+    """The mean over seeds, with the standard error of its own spread; one below rounding is none."""
     n = len(values)
-    error = float(np.std(values, ddof=1)) / sqrt(n) if n > 1 else nan
-    return Student(float(np.mean(values)), error, n - 1, n)
+    spread = float(np.std(values, ddof=1)) if n > 1 else nan
+    rounding = 1e-12 * max(map(abs, values))
+    return Student(float(np.mean(values)), 0.0 if spread <= rounding else spread / sqrt(n), n - 1, n)
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> Student:
@@ -83,13 +84,17 @@ def moderated(means: Sequence[Student]) -> list[Student]:
     worth d0 seeds, d0 estimated from how much the spreads differ beyond chance (Smyth, 2004, section 6): alike,
     it is the pooled variance of a model x seed analysis; unlike, each model's own.
 
-    It raises and never lowers. Plain shrinkage was tried: among nine models of three seeds the one wild one was then
-    covered 79 % of the time, so raised only 95 %. A spread of exactly zero, a closed form's, neither gives nor takes.
+    Where all means are positive it is their relative spreads that are taken to be alike, for a distance's spread
+    grows with its size. The spread is raised and never lowered: plain shrinkage was tried, and among nine models of
+    three seeds the one wild one was then covered 79 % of the time, so raised only 95 %. A spread of exactly zero,
+    a closed form's, neither gives nor takes.
     """
     spread = [i for i, m in enumerate(means) if m.df > 0 and m.error > 0]
     if len(spread) < 3:
         return list(means)
-    variance = np.array([means[i].error ** 2 * means[i].n for i in spread])
+    positive = all(m.value > 0 for m in means)
+    level = np.array([means[i].value if positive else 1.0 for i in spread])
+    variance = np.array([means[i].error ** 2 * means[i].n for i in spread]) / level**2
     df = np.array([means[i].df for i in spread], float)
     logs = np.log(variance) - digamma(df / 2) + np.log(df / 2)
     beyond = float(np.var(logs, ddof=1) - polygamma(1, df / 2).mean())
@@ -103,7 +108,7 @@ def moderated(means: Sequence[Student]) -> list[Student]:
     made = list(means)
     for i, own, new, d in zip(spread, variance, shrunk, np.minimum(df + 2 * half, df.sum()), strict=True):
         if new > own:
-            made[i] = replace(means[i], error=sqrt(new / means[i].n), df=float(d))
+            made[i] = replace(means[i], error=means[i].error * sqrt(new / own), df=float(d))
     return made
 
 
@@ -117,6 +122,16 @@ def _inverse_trigamma(y: float) -> float:
         if abs(step) < 1e-9 * x:
             break
     return x
+
+
+def maybe_best(arms: Mapping[str, Student], columns: int = 1) -> set[str]:
+    """The arms that may be the highest: with 95 % confidence, the best of every column is among its own.
+
+    Gupta's subset selection: an arm is out when another is above it. Only the best arm can be thrown out wrongly, so
+    the correction is for its k - 1 rivals and for the columns of the table, not for all pairs.
+    """
+    level = (1 - LEVEL) / max(1, (len(arms) - 1) * columns)
+    return {a for a in arms if all((arms[b] - arms[a]).above(0) > level for b in arms if b != a)}
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:

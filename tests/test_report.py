@@ -59,9 +59,17 @@ def write(root: Path, task: str, model: str, seed: int, *, status: str = "ok", m
             can = name != "log_likelihood" or model in DENSE
             records.append(
                 Record(
-                    metric, {"space": "digits:0a1b2c"} if name == "frechet" else {}, "1", WAYS[name][0], at,
-                    "test" if at == 1 else "valid", score(name, skill, at, rng.normal()) if can else None,
-                    error=0.2 if can else None, n=360, why="" if can else "no log_prob", unit=WAYS[name][1],
+                    metric,
+                    {"space": "digits:0a1b2c"} if name == "frechet" else {},
+                    "1",
+                    WAYS[name][0],
+                    at,
+                    "test" if at == 1 else "valid",
+                    score(name, skill, at, rng.normal()) if can else None,
+                    error=0.2 if can else None,
+                    n=360,
+                    why="" if can else "no log_prob",
+                    unit=WAYS[name][1],
                 )  # fmt: skip
             )
     write_scores(folder, records)
@@ -81,7 +89,9 @@ def write(root: Path, task: str, model: str, seed: int, *, status: str = "ok", m
 def rows(task: str, skill: float, rng: np.random.Generator) -> np.ndarray:
     if task == "ring8":
         angle = rng.integers(0, 8, 360) * np.pi / 4
-        return (np.stack([np.cos(angle), np.sin(angle)], 1) + (0.05 + 0.05 * skill) * rng.normal(size=(360, 2))).astype("f")
+        return (np.stack([np.cos(angle), np.sin(angle)], 1) + (0.05 + 0.05 * skill) * rng.normal(size=(360, 2))).astype(
+            "f"
+        )
     from sklearn.datasets import load_digits
 
     images = load_digits().images[rng.permutation(1797)[:360], None] / 16
@@ -93,3 +103,205 @@ def make(root: Path, tasks: tuple[str, ...] = ("ring8", "digits"), models: list[
         for model in models:
             for seed in range(seeds):
                 write(root, task, model, seed, status="diverged" if (model, seed) == ("gan", 2) else "ok")
+
+
+CLAIMS = {
+    "flow": {"kind": "beats", "model": "realnvp", "control": "vae", "metric": "frechet", "task": "ring8"},
+    "gan": {"kind": "beats", "model": "gan", "control": "missing", "metric": "frechet", "task": "ring8"},
+}
+
+
+def page(**changes) -> Page:
+    claims = {name: TypeAdapter(Claim).validate_python(spec) for name, spec in CLAIMS.items()}
+    return replace(
+        Page("quick", "Who is best?", "genbench run quick", ["ring8", "digits"], MODELS, METRICS, claims), **changes
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Runs of seven entrants on two tasks, and their report."""
+    root = tmp_path_factory.mktemp("made")
+    make(root / "runs")
+    report(page(), read_results(root / "runs"), root / "out")
+    return root
+
+
+def test_the_page_holds_everything(made):
+    html = (made / "out/index.html").read_text()
+    for said in (
+        "Who is best?", "genbench run quick", "realnvp beats vae on frechet (ring8)", "no run of missing on ring8",
+        "no log_prob", "diverged 1 of 3", "loss is nan at example 4096", "space digits", "n 360", "Learning curves",
+        "Quality against cost", "Samples", "Losses", "<details>", "prefers-color-scheme", "12,345",
+    ):  # fmt: skip
+        assert said in html, said
+    assert "http" not in html.replace("http-equiv", "")
+    assert html.count("<table>") == 2
+    assert html.count('src="data:image/png;base64,') == 8
+    assert html.index(">truth<") < html.index(">noise<") < html.index(">thief<") < html.index(">vae<")
+    wanted = {
+        "index.html",
+        "README.md",
+        "scores.csv",
+        "records.jsonl",
+        "tables/ring8.tex",
+        "tables/digits.tex",
+        ".inputs",
+    }
+    kinds, both = ("curves", "costs", "samples", "traces"), ("ring8", "digits")
+    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf")}
+    assert set(contents(made / "out")) == wanted | figures
+
+
+def test_markdown_latex_csv_and_json_agree_with_the_records(made):
+    readme = (made / "out/README.md").read_text()
+    assert "](figures/samples-digits.png)" in readme
+    assert "diverged 1 of 3" in readme
+    latex = (made / "out/tables/ring8.tex").read_text()
+    assert r"log\_likelihood" in latex
+    assert r"\toprule" in latex
+    assert latex.count("{") == latex.count("}")
+    rows_of = list(csv.DictReader((made / "out/scores.csv").open()))
+    cell = next(r for r in rows_of if (r["task"], r["model"], r["metric"]) == ("ring8", "vae", "frechet"))
+    results = [r for r in read_results(made / "runs") if (r.task, r.model) == ("ring8", "vae")]
+    values = [s.value for r in results for s in r.scores if s.at == 1 and s.metric == "frechet"]
+    assert float(cell["mean"]) == pytest.approx(np.mean(values))
+    assert float(cell["spread"]) == pytest.approx(np.std(values, ddof=1))
+    assert float(cell["sampling_error"]) == pytest.approx(0.2)
+    lines = [json.loads(line) for line in (made / "out/records.jsonl").read_text().splitlines()]
+    assert len(lines) == 42
+    assert all({"asked", "status", "cost", "scores", "id"} <= line.keys() for line in lines)
+
+
+def test_bold_is_for_what_may_be_best(made):
+    table = make_table("ring8", MODELS, METRICS, read_results(made / "runs"))
+    best = {row.model for row in table.rows if row.cells[0].best}
+    assert best == {"realnvp"}
+    assert not any(row.cells[3].best for row in table.rows), "copying has no better direction"
+    assert table.cell("gan", "log_likelihood").why == "diverged 1 of 3; no log_prob"
+    assert table.cell("gan", "modes").lost == "diverged 1 of 3"
+
+
+def test_twice_is_byte_for_byte_the_same(made, tmp_path):
+    make(tmp_path / "runs")
+    report(page(), read_results(tmp_path / "runs")[::-1], tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(made / "out")
+
+
+def test_nothing_changed_nothing_done_and_figures_only_where_data_changed(made, tmp_path, monkeypatch):
+    make(tmp_path / "runs")
+    out = tmp_path / "out"
+    report(page(), read_results(tmp_path / "runs"), out)
+    drawn = []
+    monkeypatch.setattr("genbench.report.draw.draw", lambda kind, data: drawn.append(kind) or {"png": b"", "pdf": b""})
+    monkeypatch.setattr("genbench.report.page.html_page", lambda *_: pytest.fail("rendered again"))
+    report(page(), read_results(tmp_path / "runs"), out)
+    monkeypatch.undo()
+    monkeypatch.setattr("genbench.report.draw.draw", lambda kind, data: drawn.append(kind) or {"png": b"", "pdf": b""})
+    report(page(question="Another?"), read_results(tmp_path / "runs"), out)
+    assert drawn == []
+    assert "Another?" in (out / "index.html").read_text()
+    trace = next((tmp_path / "runs").glob("digits-vae-0-*")) / "trace.jsonl"
+    trace.write_text("".join(trace.read_text().splitlines(keepends=True)[:-5]))
+    report(page(), read_results(tmp_path / "runs"), out)
+    assert drawn == ["traces"]
+    (out / "figures/costs-ring8.pdf").unlink()
+    report(page(), read_results(tmp_path / "runs"), out)
+    assert drawn == ["traces", "costs"]
+
+
+def test_what_is_gone_from_the_page_is_gone_from_the_folder(made, tmp_path):
+    make(tmp_path / "runs", models=["vae", "truth"], seeds=1)
+    everything = read_results(tmp_path / "runs")
+    report(page(), everything, tmp_path / "out")
+    report(page(tasks=["ring8"]), [r for r in everything if r.task == "ring8"], tmp_path / "out")
+    assert not [name for name in contents(tmp_path / "out") if "digits" in name]
+
+
+def test_a_report_with_cached_figures_imports_neither_torch_nor_matplotlib(made):
+    code = (
+        "import sys; from pathlib import Path; from genbench.report import Page, report; from genbench.record import read_results;"
+        f"report(Page('q', 'Other?', 'x', ['ring8', 'digits'], {MODELS}, {METRICS}, {{}}), read_results(Path('runs')), Path('out'));"
+        "assert not {'torch', 'matplotlib', 'scipy.stats', 'pandas'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=made)
+
+
+@pytest.mark.parametrize("case", ["one seed", "all failed", "no run of a task", "no values"])
+def test_poor_results_still_make_a_page(case, tmp_path):
+    root = tmp_path / "runs"
+    for model in ("truth", "vae", "gan"):
+        for seed in range(1 if case == "one seed" else 2):
+            write(root, "ring8", model, seed, status="failed" if case == "all failed" else "ok", metrics=["frechet"])
+    results = read_results(root)
+    if case == "no values":
+        results = [
+            replace(r, scores=tuple(replace(s, value=None, error=None, why="not finite") for s in r.scores))
+            for r in results
+        ]
+    tasks = ["ring8", "grid25"] if case == "no run of a task" else ["ring8"]
+    html = report(page(tasks=tasks), results, tmp_path / "out").read_text()
+    assert {
+        "one seed": "one run has no interval",
+        "all failed": "failed",
+        "no run of a task": "grid25",
+        "no values": "not finite",
+    }[case] in html
+    assert "nan" not in (tmp_path / "out/README.md").read_text().replace("loss is nan", "")
+
+
+def test_nothing_at_all_is_one_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="no runs of quick to report; make some with `genbench run quick`"):
+        report(page(), [], tmp_path)
+
+
+def test_a_torn_evidence_file_is_named(tmp_path):
+    write(tmp_path / "runs", "ring8", "vae", 0)
+    next((tmp_path / "runs").rglob("Samples.safetensors")).write_bytes(b"torn")
+    with pytest.raises(BadInput, match=r"Samples\.safetensors: not readable"):
+        report(page(), read_results(tmp_path / "runs"), tmp_path / "out")
+
+
+WICKED = ["<script>alert(1)</script>", r"$x_1$ & 100% #{\\frac}", "a|b`c*d[e](f)", "😀 ∑ ~^", "_quiet", "../../etc"]
+
+
+def test_names_are_escaped_everywhere(tmp_path):
+    for name in WICKED:
+        write(tmp_path / "runs", name, name, 0, metrics=[name])
+    made_of = page(question="<b>&</b> $", tasks=WICKED, models=WICKED, metrics=WICKED)
+    html = report(made_of, read_results(tmp_path / "runs"), tmp_path / "out").read_text()
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<b>&amp;</b>" not in html
+    assert "<b>ValueError" not in html
+    readme = (tmp_path / "out/README.md").read_text()
+    assert "<script>" not in readme
+    assert r"a\|b\`c\*d\[e\](f)" in readme
+    assert {path.parent for path in (tmp_path / "out").rglob("*.*")} == {
+        tmp_path / "out",
+        *(tmp_path / "out" / f for f in ("tables", "figures")),
+    }
+    latex = "".join(path.read_text() for path in (tmp_path / "out/tables").glob("*.tex"))
+    assert "[U+1F600]" in latex
+    assert r"\$x\_1\$ \& 100\% \#\{" in latex
+    assert latex.isascii()
+
+
+def test_escapes():
+    assert tex(r"a_b & 5% \x") == r"a\_b \& 5\% \textbackslash{}x"
+    assert markdown("a|b\n<i>") == r"a\|b &lt;i&gt;"
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "said"),
+    [
+        (12.3456, 0.0456, ("12.346", "0.046")), (12.3, 45.6, ("12", "46")), (8.0, 0.0, ("8", "0")), (1234.5, 100, ("1234", "100")),
+        (-41.234, None, ("-41.23", "0")), (1.5e-9, 2e-10, ("1.5e-09", "2e-10")), (0.99994, 0.00012, ("0.99994", "0.00012")),
+    ],
+)  # fmt: skip
+def test_numbers_are_cut_where_their_interval_is(value, half, said):
+    assert number(value, half) == said

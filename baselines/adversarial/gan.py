@@ -52,7 +52,7 @@ class GAN(nn.Module):
         self.kind, self.objective, self.penalty, self.corrupt = spec.x, objective, penalty, corrupt
         self.turns, self.latents, self.batch = turns, latents, batch
         self.adam = partial(torch.optim.Adam, lr=rate, betas=betas, fused=True)
-        self.generator = mlp(latents, *widths, spec.size)
+        self.generator = mlp(latents, *widths, spec.size, norm=nn.BatchNorm1d)
         self.critic = mlp(spec.size, *widths[::-1], 1, activation=leaky)
 
     def score(self, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ class GMM(nn.Module):
     a component of 100 images of 64 pixels needs it, one of 1,000 points of a plane does not.
     """
 
-    def __init__(self, spec: Spec, *, components: int = 10, shrinkage: float = 0.01) -> None:
+    def __init__(self, spec: Spec, *, components: int = 20, shrinkage: float = 0.02) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
             raise NotImplementedError("needs real rows")
@@ -39,13 +39,11 @@ class GMM(nn.Module):
         self.means[:k] = torch.from_numpy(em.means_).to(self.means)
         self.cholesky[:k] = torch.from_numpy(np.linalg.cholesky(em.covariances_)).to(self.cholesky)
 
-    @property
-    def law(self) -> MixtureSameFamily:
-        parts = MultivariateNormal(self.means, scale_tril=self.cholesky)
-        return MixtureSameFamily(Categorical(self.weights), parts)
-
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.law.log_prob(x.flatten(1))
+        parts = MultivariateNormal(self.means, scale_tril=self.cholesky)
+        return MixtureSameFamily(Categorical(self.weights), parts).log_prob(x.flatten(1))
 
     def sample(self, n: int) -> Tensor:
-        return self.law.sample((n,)).unflatten(1, self.shape)
+        which = torch.multinomial(self.weights, n, replacement=True)
+        noise = torch.randn(n, self.means.shape[1], 1)
+        return (self.means[which] + (self.cholesky[which] @ noise).squeeze(2)).unflatten(1, self.shape)

@@ -37,7 +37,7 @@ def logits(fault: float) -> dict[str, Any]:
 
 def symbols(fault: float) -> dict[str, Any]:
     draws = torch.randint(CLASSES, (N,))
-    draws[: int(N * fault / 4)] = 0
+    draws[draws >= CLASSES - fault] = 0  # as many symbols are lost
     draws[: int(N * fault / 8)] = -1
     return {"draws": draws, "weights": torch.full((CLASSES,), 1 / CLASSES)}
 

@@ -47,8 +47,8 @@ def uniformity(e: Symbols, *, eps: float = 0.25) -> Estimate:
 
     `reject` says that the sampler is not uniform: value > 2 eps^2, midway between uniform and the nearest law at
     statistical distance eps (half the L1 distance), and pvalue <= 0.05. The first keeps harmless deviations from
-    being found at large T, the second keeps the size at most 0.05 at small T; sqrt(N) / eps^2 draws give a power
-    of 0.9. The p-value is that of C under uniformity, by 1999 simulated samplers of a fixed seed, or Poisson's
+    being found at large T, the second keeps the size at most 0.05 at small T; 2 sqrt(N) / eps^2 draws find the
+    hardest laws at eps with a probability of about 0.9. The p-value is that of C under uniformity, by 1999 simulated samplers of a fixed seed, or Poisson's
     law for the number of colliding pairs beyond 2000 symbols.
 
     Draws of -1 are no symbol: the law that is tested is that of the draws which are one; n counts these alone and

@@ -33,7 +33,8 @@ def wasserstein(e: Features, *, p: int = 1) -> Estimate:
 
     Sorted where p = d = 1, an assignment where n = m, else a network simplex. The dual potentials u, v are the
     influence of each row, and give the error (del Barrio & Loubes, 2019): it is about the mean of W at this n, which
-    lies above the distance of the laws by order n^(-1/d); `wasserstein_bracket` says by how much. Raises BadInput below 2 rows.
+    lies above the distance of the laws by order n^(-1/d); `wasserstein_bracket` says by how much.
+    Raises BadInput below 2 rows and for another p.
     """
     at_least(2, real=e.real, fake=e.fake)
     if p not in (1, 2):
@@ -159,8 +160,8 @@ def projected_wasserstein(e: Features, *, k: int = 1, directions: int = 200) -> 
 def frames(d: int, k: int, count: int) -> Tensor:
     """Orthonormal frames (count, d, k) of Haar's law: QR of Gaussians, with the signs that make it unique."""
     normal = torch.randn(count, d, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    haar, r = torch.linalg.qr(normal)
-    haar *= r.diagonal(dim1=1, dim2=2).sign()[:, None, :]
+    q, r = torch.linalg.qr(normal)
+    haar: Tensor = q * r.diagonal(dim1=1, dim2=2).sign()[:, None, :]
     return haar
 
 

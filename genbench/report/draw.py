@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from math import ceil, log10, sqrt
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
@@ -44,6 +45,8 @@ def draw(kind: str, data: dict[str, Any]) -> dict[str, bytes]:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas = KINDS[kind](data)
         FigureCanvasAgg(canvas)
+        canvas.draw_without_rendering()
+        canvas.set_layout_engine("none")  # laid out once, not once a format
         for suffix, how in FORMATS.items():
             out = BytesIO()
             canvas.savefig(out, format=suffix, **how)
@@ -82,11 +85,26 @@ def scaled(ax: Axes, values: Iterable[float]) -> None:
     low, high = float(seen.min()), float(seen.max())
     if low > 0 and high / low > 30:
         ax.set_yscale("log")
+        decades(ax.yaxis)
         room = 0.08 * log10(high / low)
         ax.set_ylim(low / 10**room, high * 10**room)
     else:
         room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
         ax.set_ylim(low - room, high + room)
+
+
+def decades(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def beneath(axes: Sequence[Axes], label: str) -> None:
+    """The label of the horizontal axis, under the lowest panel of each column."""
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes if ax.get_subplotspec()}  # type: ignore[union-attr]
+    for ax in lowest.values():
+        ax.set_xlabel(label)
 
 
 def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, lines: bool) -> None:
@@ -108,7 +126,7 @@ def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
 
 def curves(data: dict[str, Any]) -> Canvas:
     palette, panels = data["palette"], data["panels"]
-    canvas, axes = grid(len(panels), 3, 1.75, 0.5)
+    canvas, axes = grid(len(panels), 3, 1.6, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         seen: list[float] = []
         for model, line in panel["lines"].items():
@@ -130,14 +148,14 @@ def curves(data: dict[str, Any]) -> Canvas:
         ax.set_ylabel(panel["unit"])
         ax.xaxis.set_major_formatter(PercentFormatter(1))
         ax.set_xlim(0, 1.03)
-    canvas.supxlabel("share of the budget", fontsize=7.5)
+    beneath(axes, "share of the budget")
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas
 
 
 def costs(data: dict[str, Any]) -> Canvas:
     palette, panels = data["palette"], data["panels"]
-    canvas, axes = grid(len(panels), 3, 1.75, 0.5)
+    canvas, axes = grid(len(panels), 3, 1.6, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         points = {m: p for m, p in panel["lines"].items() if m in palette}
         for model, p in points.items():
@@ -153,9 +171,10 @@ def costs(data: dict[str, Any]) -> Canvas:
         reference(ax, panel["lines"], palette)
         scaled(ax, [p["y"] for p in points.values()])
         ax.set_xscale("log")
+        decades(ax.xaxis)
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
-    canvas.supxlabel("seconds of training", fontsize=7.5)
+    beneath(axes, "seconds of training")
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
     return canvas
 
@@ -213,7 +232,7 @@ def traces(data: dict[str, Any]) -> Canvas:
         ax.set_title(model)
         ax.xaxis.set_major_formatter(PercentFormatter(1))
         ax.set_xlim(0, 1.03)
-    canvas.supxlabel("share of the budget", fontsize=7.5)
+    beneath(axes, "share of the budget")
     return canvas
 
 

@@ -84,10 +84,10 @@ def tex_table(facts: Mapping[str, Any], table: Table) -> str:
         comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip
     reasons: dict[str, list[str]] = {}
-    for cell in (c for row in table.rows for c in row.cells if c.why):
-        reasons.setdefault(cell.why, [])
-        if cell.model not in reasons[cell.why]:
-            reasons[cell.why].append(cell.model)
+    for cell in (c for row in table.rows for c in row.cells):
+        for why in filter(None, cell.why.split("; ")):
+            if cell.model not in (models := reasons.setdefault(why, [])):
+                models.append(cell.model)
     return latex.get_template("table.tex").render(facts, table=table, reasons=reasons)
 
 

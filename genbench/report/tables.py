@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
-from math import isfinite
+from math import isfinite, sqrt
 
 from genbench import stats
 from genbench.record import Record, Result
-from genbench.report.words import decimals, number, options, spanned, unique
+from genbench.report.words import decimals, number, options, rough, spanned, unique
 from genbench.stats import Student
 
 REFERENCES = ("truth", "noise", "thief")
@@ -60,8 +59,10 @@ class Cell:
     @property
     def spread(self) -> float | None:
         """The standard deviation over seeds."""
+        if len(self.records) < 2:
+            return None
         own = stats.mean([r.value for r in self.records if r.value is not None])
-        return own.error * own.n**0.5 if own.n > 1 else None
+        return own.error * sqrt(own.n)
 
     @property
     def sampling(self) -> float | None:
@@ -84,8 +85,8 @@ class Cell:
 
     @property
     def small(self) -> str:
-        said = [f"σ {number(self.spread)[0]}"] if self.spread is not None else []
-        said += [f"ε {number(self.sampling)[0]}"] if self.sampling is not None else []
+        said = [f"σ {rough(self.spread)}"] if self.spread is not None else []
+        said += [f"ε {rough(self.sampling)}"] if self.sampling is not None else []
         return " · ".join(said)
 
     @property
@@ -184,26 +185,21 @@ def costs(runs: Sequence[Result]) -> list[str]:
 
 
 def emphasise(columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Give each cell its interval, and mark the models that no other model beats.
+    """Give each cell its interval, and mark the models that may be the best of their column.
 
-    All ordered pairs of models in all columns are tested, Holm over the table, on variances moderated within a
-    column. The references do not compete, nor does a model that lost runs, for its survivors flatter it. Where no
-    model of a column is beaten, emphasis would say nothing and none is given.
+    The references do not compete, nor does a model that lost runs, for its survivors flatter it. Where no model of a
+    column falls behind, emphasis would say nothing and none is given.
     """
-    tests: dict[tuple[int, str, str], float] = {}
-    arms: list[dict[str, Cell]] = []
+    contests: list[tuple[dict[str, Student], dict[str, Cell]]] = []
     for i, column in enumerate(columns):
         cells = [row.cells[i] for row in rows if not row.reference and row.cells[i].mean]
         for cell, mean in zip(cells, stats.moderated([c.mean for c in cells if c.mean]), strict=True):
             cell.mean = mean
-        arms.append({c.model: c for c in cells if not c.lost and c.mean and c.mean.df > 0})
-        means = {model: cell.mean for model, cell in arms[i].items() if cell.mean}
-        if column.sound and column.better in ("lower", "higher"):
-            for a, b in permutations(arms[i], 2):
-                gap = means[a] - means[b] if column.better == "higher" else means[b] - means[a]
-                tests[i, a, b] = gap.above(0)
-    adjusted = dict(zip(tests, stats.holm(list(tests.values())), strict=True))
-    for i, arm in enumerate(arms):
-        beaten = {loser for (j, _, loser), p in adjusted.items() if i == j and p <= 1 - stats.LEVEL}
-        for model, cell in arm.items():
-            cell.best = bool(beaten) and model not in beaten
+        arms = {c.model: -c.mean if column.better == "lower" else c.mean for c in cells if c.mean and c.mean.df > 0}
+        entered = {c.model: c for c in cells if c.model in arms and not c.lost}
+        if column.sound and column.better in ("lower", "higher") and len(entered) > 1:
+            contests.append(({model: arms[model] for model in entered}, entered))
+    for contest, entered in contests:
+        best = stats.maybe_best(contest, len(contests))
+        for model, cell in entered.items():
+            cell.best = model in best and len(best) < len(entered)

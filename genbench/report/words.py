@@ -17,10 +17,18 @@ def decimals(scale: float, figures: int) -> int | None:
 def number(value: float, half: float | None = None) -> tuple[str, str]:
     """A value and the half-width of its interval, cut where the half-width's second figure is."""
     known = half is not None and isfinite(half) and half > 0
-    places = decimals(half, 2) if known and half is not None else decimals(value, 4)
+    places = decimals(half if known and half is not None else value, 2 if known else 4)
+    if not known and value == int(value) and abs(value) < 1e7:
+        places = 0
     if places is None:
         return f"{value:.3g}", f"{half:.2g}" if known else "0"
     return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
+
+
+def rough(value: float) -> str:
+    """Two figures: enough for a spread or an error."""
+    places = decimals(value, 2)
+    return f"{value:.1e}" if places is None else f"{value:.{places}f}"
 
 
 def unique(reasons: Iterable[str]) -> list[str]:

@@ -1,0 +1,271 @@
+"""What holds of every metric of the catalogue, whatever it measures. `python tests/test_every_metric.py` freezes anew.
+
+A metric that is asked what it cannot know answers BadInput or NotApplicable in one line, never a traceback of
+linear algebra and never a silent NaN; and its values move with its version alone.
+"""
+
+import dataclasses
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import genbench.metrics
+from genbench import catalogue, check, evidence
+from genbench.errors import BadInput, NotApplicable
+
+DATA = Path(__file__).parent / "data"
+NAMES = catalogue.names("metrics")
+REFUSALS = (BadInput, NotApplicable)
+CLASSES = 4
+
+
+def metric(name):
+    return catalogue.load("metrics", name)
+
+
+def of_kind(*kinds):
+    return [name for name in NAMES if metric(name).evidence in kinds]
+
+
+def arrays(kind, n=120, m=90, d=3, seed=0):
+    """Evidence of equal laws, with n real rows and m fake ones of d numbers each."""
+    noise = np.random.default_rng(seed)
+    if kind is evidence.Features or kind is evidence.Samples:
+        return {"real": noise.normal(size=(n, d)), "fake": noise.normal(size=(m, d))}
+    if kind is evidence.Logits:
+        return {"fake": 3 * noise.normal(size=(m, CLASSES))}
+    if kind is evidence.Symbols:
+        return {"draws": noise.integers(CLASSES, size=m), "weights": np.full(CLASSES, 1 / CLASSES)}
+    if kind is evidence.Copies:
+        return {name: noise.normal(size=(rows, d)) for name, rows in (("train", 80), ("held", n), ("fake", m))}
+    if kind is evidence.Judged:
+
+        def blobs(rows):
+            labels = np.arange(rows) % CLASSES
+            return 3.0 * labels[:, None] + noise.normal(size=(rows, d)), labels
+
+        train, labels = blobs(80)
+        return {"train": train, "labels": labels, "real": blobs(n)[0], "fake": blobs(m)[0]}
+    if kind is evidence.LogProbs:
+        return {"values": noise.normal(size=n), "size": d, "levels": 16}
+    if kind is evidence.Bounds:
+        return {"values": noise.normal(size=n), "k": 10}
+    assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
+    real = noise.normal(size=(n, d))
+    return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
+
+
+def ask(name, made):
+    """The estimate, with any warning an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return metric(name)(*made.values())
+
+
+def sound(estimate):
+    assert math.isfinite(estimate.value)
+    assert math.isfinite(estimate.error)
+    assert estimate.error >= 0
+    assert estimate.n > 0
+    assert estimate.pvalue is None or 0 <= estimate.pvalue <= 1
+    assert estimate.low is None or estimate.low <= estimate.value <= estimate.high
+
+
+def refuses(name, made, match=None):
+    with pytest.raises(REFUSALS, match=match) as refusal:
+        ask(name, made)
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value)
+
+
+def sound_or_refused(name, made):
+    try:
+        sound(ask(name, made))
+    except REFUSALS as refusal:
+        assert "\n" not in str(refusal)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_passes_the_conformance_suite(name):
+    assert [(title, why) for title, why in check.run("metric", name) if why] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_importable_by_its_name_and_says_what_it_raises(name):
+    assert getattr(genbench.metrics, name) is metric(name)
+    assert name in dir(genbench.metrics)
+    assert "Raises" in metric(name).__doc__
+    assert metric(name).unit
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("n", "m"), [(120, 90), (90, 120)])
+def test_equal_laws_and_unequal_counts(name, n, m):
+    sound(ask(name, arrays(metric(name).evidence, n, m)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_one_number(name):
+    sound(ask(name, arrays(metric(name).evidence, d=1)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("modes", "high_quality")])
+def test_one_row_is_refused(name):
+    refuses(name, arrays(metric(name).evidence, n=1, m=1), "at least|takes 2")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "wasserstein_bracket"])
+def test_two_rows_are_enough(name):
+    """But for the bracket, which takes two pieces a block and says how many rows that is."""
+    sound(ask(name, arrays(metric(name).evidence, n=2, m=2)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", range(2, 40, 5))
+def test_few_rows_of_many_numbers(name, rows):
+    sound_or_refused(name, arrays(metric(name).evidence, n=rows, m=rows + 1, d=30))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_constant_rows(name, value):
+    made = arrays(metric(name).evidence)
+    for field in set(made) & {"real", "fake", "held", "again", "values"}:
+        made[field] = np.full_like(made[field], value)
+    if "draws" in made:
+        made["draws"] = np.zeros_like(made["draws"])
+    sound(ask(name, made)) if name != "accepted" else sound_or_refused(name, made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_duplicate_rows(name):
+    made = arrays(metric(name).evidence)
+    sound(ask(name, {field: v if np.isscalar(v) or field == "weights" else np.repeat(v, 2, 0) for field, v in made.items()}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused(name, bad):
+    for field, values in arrays(metric(name).evidence).items():
+        if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+            continue
+        if field == "values" and bad == -np.inf:
+            continue  # a density of 0: an answer, see test_known_answers
+        made = arrays(metric(name).evidence)
+        made[field].flat[3] = bad
+        refuses(name, made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ragged_rows_and_no_rows_are_refused(name):
+    made = arrays(metric(name).evidence)
+    field = next(iter(made))
+    refuses(name, {**made, field: [[1.0, 2.0], [3.0]]}, "not an array")
+    refuses(name, {**made, field: [["a"], ["b"]]}, "not an array")
+    refuses(name, {**made, field: np.zeros((0, 3))}, "no rows")
+    refuses(name, {**made, field: np.zeros((3, 0))}, "no rows")
+
+
+@pytest.mark.parametrize(
+    "name", of_kind(evidence.Features, evidence.Copies, evidence.Judged, evidence.Reconstructions)
+)
+def test_rows_of_two_shapes_are_refused(name):
+    made = arrays(metric(name).evidence)
+    last = list(made)[-1]
+    refuses(name, {**made, last: made[last][:, :2]}, "shape")
+
+
+@pytest.mark.parametrize("name", of_kind(evidence.LogProbs, evidence.Bounds, evidence.Symbols, evidence.Logits))
+def test_arrays_of_another_rank_are_refused(name):
+    made = arrays(metric(name).evidence)
+    field = next(iter(made))
+    refuses(name, {**made, field: made[field][..., None]}, "shape")
+
+
+@pytest.mark.parametrize("name", of_kind(evidence.Symbols))
+def test_what_is_no_draw_is_refused(name):
+    made = arrays(metric(name).evidence)
+    for draws in ([0, 1, CLASSES], [0, -2, 1], [0.5, 1.0, 2.0], [True, False]):
+        refuses(name, {**made, "draws": np.array(draws)}, "draws")
+    for weights in ([0.5, -0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0]):
+        refuses(name, {**made, "weights": np.array(weights)}, "weights")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_every_float_serves(name, dtype):
+    """Nothing is computed in the precision that rows arrive in."""
+    made = arrays(metric(name).evidence)
+    coarse = {f: torch.tensor(v).to(dtype) if np.asarray(v).dtype.kind == "f" else v for f, v in made.items()}
+    same = {f: v.double() if isinstance(v, torch.Tensor) else v for f, v in coarse.items()}
+    assert ask(name, coarse).value == pytest.approx(ask(name, same).value, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "wasserstein_bracket"])
+def test_the_order_of_rows_does_not_matter(name):
+    """But for the bracket, whose blocks are other blocks then."""
+    made = arrays(metric(name).evidence, 90, 90)
+    order = np.random.default_rng(1).permutation(90)
+    turned = {f: v[order] if isinstance(v, np.ndarray) and len(v) == 90 else v for f, v in made.items()}
+    a, b = ask(name, made), ask(name, turned)
+    assert b.value == pytest.approx(a.value, rel=1e-9, abs=1e-12)
+    assert b.error == pytest.approx(a.error, rel=1e-6, abs=1e-12)
+
+
+def waves(rows, columns, phase):
+    """Rows that no random number generator's version can move."""
+    i, j = torch.arange(rows, dtype=torch.float64)[:, None], torch.arange(columns, dtype=torch.float64)
+    return torch.sin(phase + 12.9898 * i + 78.233 * j + 0.37 * i * j)
+
+
+def freeze():
+    labels = torch.arange(64) % CLASSES
+    features = {"real": waves(64, 3, 0.1), "fake": 1.1 * waves(48, 3, 0.7) + 0.2}
+    save_file(
+        {
+            **{f"Features.{name}": rows for name, rows in features.items()},
+            "Logits.fake": 4 * waves(48, CLASSES, 0.3),
+            "Symbols.draws": (waves(80, 1, 0.9)[:, 0].abs() * 5).long() - 1,
+            "Symbols.weights": torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64),
+            "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5), "Copies.fake": waves(40, 3, 0.2) + 0.05,
+            "Judged.train": 2.0 * labels[:, None] + waves(64, 3, 0.4), "Judged.labels": labels,
+            "Judged.real": 2.0 * labels[:, None] + waves(64, 3, 0.6),
+            "Judged.fake": 2.0 * labels[:48, None] + 2 * waves(48, 3, 0.8),
+            "LogProbs.values": waves(64, 1, 0.1)[:, 0] - 3,
+            "LogProbs.size": torch.tensor(3), "LogProbs.levels": torch.tensor(16),
+            "Bounds.values": waves(64, 1, 0.2)[:, 0] - 4, "Bounds.k": torch.tensor(10),
+            "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
+        },
+        DATA / "frozen.safetensors",
+    )  # fmt: skip
+    values = {name: {"version": metric(name).version, **answer(frozen(name))} for name in NAMES}
+    (DATA / "frozen.json").write_text(json.dumps(values, indent=1) + "\n")
+
+
+def frozen(name):
+    kind = metric(name).evidence
+    held = load_file(DATA / "frozen.safetensors")
+    mine = {key.split(".")[1]: value for key, value in held.items() if key.split(".")[0] == kind.__name__}
+    return metric(name)(kind(**{f: v if v.ndim else int(v) for f, v in mine.items()}))
+
+
+def answer(estimate):
+    numbers = dataclasses.asdict(estimate)
+    return {key: value for key, value in numbers.items() if value is not None and key != "note"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_move_with_the_version_alone(name):
+    then = json.loads((DATA / "frozen.json").read_text())[name]
+    assert metric(name).version == then.pop("version"), "a new version: freeze its values (see the top of this file)"
+    assert answer(frozen(name)) == pytest.approx(then, rel=1e-6, abs=1e-12), "values moved: give it a new version"
+
+
+if __name__ == "__main__":
+    freeze()
