@@ -87,8 +87,8 @@ def refuses(name, made, match=None):
 def sound_or_refused(name, made):
     try:
         sound(ask(name, made))
-    except REFUSALS as refusal:
-        assert "\n" not in str(refusal)
+    except REFUSALS:
+        refuses(name, made)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,7 +146,8 @@ def test_constant_rows(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    sound(ask(name, {field: v if np.isscalar(v) or field == "weights" else np.repeat(v, 2, 0) for field, v in made.items()}))
+    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f != "weights"}
+    sound(ask(name, {**made, **twice}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,9 +173,7 @@ def test_ragged_rows_and_no_rows_are_refused(name):
     refuses(name, {**made, field: np.zeros((3, 0))}, "no rows")
 
 
-@pytest.mark.parametrize(
-    "name", of_kind(evidence.Features, evidence.Copies, evidence.Judged, evidence.Reconstructions)
-)
+@pytest.mark.parametrize("name", of_kind(evidence.Features, evidence.Copies, evidence.Judged, evidence.Reconstructions))
 def test_rows_of_two_shapes_are_refused(name):
     made = arrays(metric(name).evidence)
     last = list(made)[-1]
@@ -233,7 +232,8 @@ def freeze():
             "Logits.fake": 4 * waves(48, CLASSES, 0.3),
             "Symbols.draws": (waves(80, 1, 0.9)[:, 0].abs() * 5).long() - 1,
             "Symbols.weights": torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64),
-            "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5), "Copies.fake": waves(40, 3, 0.2) + 0.05,
+            "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5),
+            "Copies.fake": waves(40, 3, 0.2) + 0.05,
             "Judged.train": 2.0 * labels[:, None] + waves(64, 3, 0.4), "Judged.labels": labels,
             "Judged.real": 2.0 * labels[:, None] + waves(64, 3, 0.6),
             "Judged.fake": 2.0 * labels[:48, None] + 2 * waves(48, 3, 0.8),

@@ -118,14 +118,18 @@ def test_the_error_of_frechet_is_the_bootstraps(noise, n, m, d, shift, scale):
 
 
 def test_the_error_of_frechet_is_the_spread_over_repeats(noise):
-    _, sd, error = spread([frechet(noise.normal(size=(300, 8)), 1.3 * noise.normal(size=(250, 8)) + 0.4) for _ in range(400)])
+    _, sd, error = spread(
+        [frechet(noise.normal(size=(300, 8)), 1.3 * noise.normal(size=(250, 8)) + 0.4) for _ in range(400)]
+    )
     assert error == pytest.approx(sd, rel=0.15)
 
 
 def test_the_error_of_frechet_never_flatters_where_no_covariance_is_invertible(noise):
     """Nor at equal laws, where the distance has no first order: at most twice the spread, at least it."""
     for n, m, d, shift in [(30, 40, 64, 0.3), (300, 200, 8, 0.0)]:
-        _, sd, error = spread([frechet(noise.normal(size=(n, d)), noise.normal(size=(m, d)) + shift) for _ in range(150)])
+        _, sd, error = spread(
+            [frechet(noise.normal(size=(n, d)), noise.normal(size=(m, d)) + shift) for _ in range(150)]
+        )
         assert 0.9 * sd < error < 2 * sd
 
 
@@ -151,13 +155,15 @@ def test_kid_is_the_sum_over_pairs_at_unequal_counts(noise, degree, monkeypatch)
 
 def test_kid_is_unbiased_at_unequal_counts(noise):
     """compare_gan divides by the difference of real scores alone, and is not."""
-    mean, sd, _ = spread([kid(noise.normal(size=(40, 3)), noise.normal(size=(15, 3))) for _ in range(1500)])
-    assert abs(mean) < 3 * sd / math.sqrt(1500)
+    mean, sd, _ = spread([kid(noise.normal(size=(40, 3)), noise.normal(size=(15, 3))) for _ in range(1000)])
+    assert abs(mean) < 3 * sd / math.sqrt(1000)
 
 
 def test_kid_of_degree_one_is_the_distance_of_means(noise):
     """E: |m|^2 / d, without the bias of plugging in."""
-    mean, sd, _ = spread([kid(noise.normal(size=(20, 4)), noise.normal(size=(30, 4)) + 1, degree=1) for _ in range(1000)])
+    mean, sd, _ = spread(
+        [kid(noise.normal(size=(20, 4)), noise.normal(size=(30, 4)) + 1, degree=1) for _ in range(1000)]
+    )
     assert mean == pytest.approx(1, abs=3 * sd / math.sqrt(1000))
 
 
@@ -224,7 +230,11 @@ def test_bits_are_the_code_length_of_the_quantised_rows(noise):
 
 def test_a_row_of_density_nought_is_not_dropped():
     values = [-1.0, -2.0, -math.inf, -math.inf]
-    for found, sign in [(log_likelihood(values, 2, 0), -1), (likelihood_bound(values, 5), -1), (bits_per_dim(values, 2, 0), 1)]:
+    for found, sign in [
+        (log_likelihood(values, 2, 0), -1),
+        (likelihood_bound(values, 5), -1),
+        (bits_per_dim(values, 2, 0), 1),
+    ]:
         assert found.value == sign * math.inf
         assert math.isnan(found.error)
         assert found.note == "2 of 4 rows have density 0"
@@ -270,15 +280,18 @@ def test_collisions_by_hand():
     assert uniformity([0, 1, 2], uniform(3)).value == -1
 
 
-@pytest.mark.parametrize(("p", "draws"), [([0.4, 0.3, 0.1, 0.1, 0.05, 0.05], 60), ([0.25] * 4, 40), ([0.75] + [0.005] * 50, 30)])
+@pytest.mark.parametrize(
+    ("p", "draws"), [([0.4, 0.3, 0.1, 0.1, 0.05, 0.05], 60), ([0.25] * 4, 40), ([0.75] + [0.005] * 50, 30)]
+)
 def test_uniformity_is_unbiased_and_its_variance_exact(noise, p, draws):
+    """The formula is; the error, which puts sample power sums into it, is up to 0.3 too large at uniformity."""
     p = np.array(p)
     n, a2, a3 = len(p), (p**2).sum(), (p**3).sum()
     exact = n * math.sqrt((2 * (a2 - a2**2) + 4 * (draws - 2) * (a3 - a2**2)) / (draws * (draws - 1)))
-    mean, sd, error = spread([uniformity(noise.choice(n, draws, p=p), uniform(n)) for _ in range(4000)])
-    assert mean == pytest.approx(n * a2 - 1, abs=4 * sd / math.sqrt(4000))
+    mean, sd, error = spread([uniformity(noise.choice(n, draws, p=p), uniform(n)) for _ in range(3000)])
+    assert mean == pytest.approx(n * a2 - 1, abs=4 * sd / math.sqrt(3000))
     assert sd == pytest.approx(exact, rel=0.06)
-    assert error == pytest.approx(exact, rel=0.15)
+    assert (0.9 if len(set(p)) > 1 else 1) * exact < error < (1.15 if len(set(p)) > 1 else 1.3) * exact
 
 
 @pytest.mark.parametrize(("n", "draws"), [(8, 45), (100, 160), (100, 1000), (3000, 876)])
@@ -389,7 +402,9 @@ def test_assignments_are_optimal_and_end(noise, kind):
 
 def test_the_error_of_wasserstein_is_the_spread_over_repeats(noise):
     for p in (1, 2):
-        _, sd, error = spread([wasserstein(noise.normal(size=(60, 2)), noise.normal(size=(60, 2)) + 1, p=p) for _ in range(400)])
+        _, sd, error = spread(
+            [wasserstein(noise.normal(size=(60, 2)), noise.normal(size=(60, 2)) + 1, p=p) for _ in range(400)]
+        )
         assert error == pytest.approx(sd, rel=0.12)
     with pytest.raises(BadInput, match="p=3"):
         wasserstein(noise.normal(size=(5, 2)), noise.normal(size=(5, 2)), p=3)
@@ -400,23 +415,32 @@ def gaussian_w1(shift, s, t):
     gap = abs(s - t)
     if not gap:
         return abs(shift)
-    return gap * math.sqrt(2 / math.pi) * math.exp(-(shift**2) / (2 * gap**2)) + shift * (1 - 2 * stats.norm.cdf(-shift / gap))
+    return gap * math.sqrt(2 / math.pi) * math.exp(-(shift**2) / (2 * gap**2)) + shift * (
+        1 - 2 * stats.norm.cdf(-shift / gap)
+    )
+
+
+LAWS = [(1, 2.0, 1.0), (2, 2.0, 1.0), (10, 2.0, 1.0), (1, 0.5, 2.0), (1, 0.0, 3.0), (2, 0.0, 1.0), (10, 0.0, 1.0)]
 
 
 @pytest.mark.parametrize(
-    ("d", "shift", "scale"), [(1, 2.0, 1.0), (2, 2.0, 1.0), (10, 2.0, 1.0), (1, 0.5, 2.0), (1, 0.0, 3.0), (2, 0.0, 1.0), (10, 0.0, 1.0)]
+    ("d", "shift", "scale", "repeats"),
+    [*((*law, 100) for law in LAWS[1::2]), *(pytest.param(*law, 1000, marks=pytest.mark.slow) for law in LAWS)],
 )
-def test_the_bracket_holds_the_distance_of_the_laws(noise, d, shift, scale):
-    """In at least 95 % of repeats, of 200 (less three binomial standard errors); at equal laws 0 is above low."""
+def test_the_bracket_holds_the_distance_of_the_laws(noise, d, shift, scale, repeats):
+    """In at least 95 % of repeats, less three binomial standard errors; at equal laws 0 is above low."""
     truth = gaussian_w1(shift, 1.0, scale)
     offset = np.eye(d)[0] * shift
-    found = [wasserstein_bracket(noise.normal(size=(256, d)), scale * noise.normal(size=(300, d)) + offset) for _ in range(200)]
-    assert np.mean([e.low <= truth <= e.high for e in found]) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 200)
+    found = [
+        wasserstein_bracket(noise.normal(size=(256, d)), scale * noise.normal(size=(300, d)) + offset)
+        for _ in range(repeats)
+    ]
+    assert np.mean([e.low <= truth <= e.high for e in found]) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
     mean, sd, error = spread(found)
     assert error == pytest.approx(sd, rel=0.2)
-    assert mean <= truth + 3 * sd / math.sqrt(200)
+    assert mean <= truth + 3 * sd / math.sqrt(repeats)
     if truth == 0:
-        assert abs(mean) < 3 * sd / math.sqrt(200)
+        assert abs(mean) < 3 * sd / math.sqrt(repeats)
 
 
 def test_the_bracket_compares_blocks_of_one_size_and_other_rows(noise):
@@ -482,7 +506,8 @@ def test_projected_wasserstein_on_a_line_is_wasserstein(noise):
 def test_the_error_of_projected_wasserstein_is_the_spread_over_repeats(noise):
     """Of rows: with the directions many, for they are the same in each repeat."""
     found = [
-        projected_wasserstein(noise.normal(size=(150, 3)), 1.5 * noise.normal(size=(100, 3)), directions=300) for _ in range(300)
+        projected_wasserstein(noise.normal(size=(150, 3)), 1.5 * noise.normal(size=(100, 3)), directions=200)
+        for _ in range(200)
     ]
     _, sd, error = spread(found)
     assert error == pytest.approx(sd, rel=0.15)
@@ -558,6 +583,7 @@ def test_the_judge_accepts_digits_and_no_noise(digits, noise):
     assert 0.05 < blurred < 0.6
 
 
+@pytest.mark.slow
 def test_the_error_of_the_judges_ratio_is_the_spread_over_repeats(digits, noise):
     x, y = digits
     rows = 0.6 * x[600:] + 0.4 * noise.permuted(x[600:], axis=1)

@@ -29,7 +29,8 @@ def modes(e: Symbols) -> Estimate:
     With 8 equal modes and 2560 draws this is the usual 20. Draws of no mode count in T: modes are not covered by
     noise. Where the task knows classes and no modes, these are the classes that the space's classifier sees. The
     error is the standard deviation over repeats with c_i ~ Binomial(T, c_i / T), apart from the slight negative
-    correlation of the counts; where a count sits on the threshold it is a fifth too small. Raises BadInput on what is no draw.
+    correlation of the counts; where a count sits on the threshold it is a fifth too small. Raises BadInput on
+    what is no draw.
     """
     counts, weights = (values.cpu().numpy() for values in counted(e))
     draws, (counts, weights) = len(e.draws), (counts[weights > 0], weights[weights > 0])

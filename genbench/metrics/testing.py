@@ -41,15 +41,16 @@ def uniformity(e: Symbols, *, eps: float = 0.25) -> Estimate:
 
         C = sum_i c_i (c_i - 1) / (T (T - 1)),     value = N C - 1
 
-    for counts c of T draws: an unbiased estimate of N |p - U|_2^2 (the chi-squared divergence from uniform; at
-    least 4 TV^2, so it may be negative by chance but its mean is not). Its error is the square root of the exact
-    N^2 Var C = N^2 [2 (a2 - a2^2) + 4 (T - 2) (a3 - a2^2)] / (T (T - 1)), with unbiased power sums a2, a3.
+    for counts c of T draws: an unbiased estimate of N |p - U|_2^2, the chi-squared divergence from uniform. That is
+    0 at uniformity alone and at least 4 TV^2; the estimate may be negative by chance. Its error is the root of the
+    exact N^2 Var C = N^2 [2 (a2 - a2^2) + 4 (T - 2) (a3 - a2^2)] / (T (T - 1)) at unbiased power sums a2, a3, each
+    kept in its range: near uniformity up to 0.3 too large.
 
     `reject` says that the sampler is not uniform: value > 2 eps^2, midway between uniform and the nearest law at
     statistical distance eps (half the L1 distance), and pvalue <= 0.05. The first keeps harmless deviations from
     being found at large T, the second keeps the size at most 0.05 at small T; 2 sqrt(N) / eps^2 draws find the
-    hardest laws at eps with a probability of about 0.9. The p-value is that of C under uniformity, by 1999 simulated samplers of a fixed seed, or Poisson's
-    law for the number of colliding pairs beyond 2000 symbols.
+    hardest laws at eps with a probability of about 0.9. The p-value is that of C under uniformity, by 1999
+    simulated samplers of a fixed seed, or Poisson's law for the colliding pairs beyond 2000 symbols.
 
     Draws of -1 are no symbol: the law that is tested is that of the draws which are one; n counts these alone and
     the note the others (`high_quality` scores their share). Raises NotApplicable where the truth is not uniform

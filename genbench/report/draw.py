@@ -107,6 +107,11 @@ def beneath(axes: Sequence[Axes], label: str) -> None:
         ax.set_xlabel(label)
 
 
+def shown(name: str) -> str:
+    """A legend leaves out names that begin with an underscore, so they get a hair's breadth before it."""
+    return f"\u200a{name}" if name.startswith("_") else name
+
+
 def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, lines: bool) -> None:
     order = sorted(set(models), key=lambda m: (m in palette, palette.get(m, 0), m))
     handles = [
@@ -114,7 +119,7 @@ def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, li
                linestyle=dash(palette, m) if lines or m not in palette else "")
         for m in order
     ]  # fmt: skip
-    canvas.legend(handles, [f"\u200a{m}" for m in order], loc="outside lower center", ncols=min(6, len(order)))
+    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(6, len(order)))
 
 
 def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
@@ -223,7 +228,7 @@ def traces(data: dict[str, Any]) -> Canvas:
     for ax, (model, players) in zip(axes, losses.items(), strict=True):
         values: list[float] = []
         for ink, style, (player, line) in zip(COLOURS * 2, DASHES * 5, players.items(), strict=False):
-            ax.plot(line["x"], line["y"], color=ink, linewidth=0.9, label=f"\u200a{player}", linestyle=style)
+            ax.plot(line["x"], line["y"], color=ink, linewidth=0.9, label=shown(player), linestyle=style)
             values += line["y"]
         if len(players) > 1:
             ax.legend(fontsize=6, handlelength=1.2, borderaxespad=0.2)
