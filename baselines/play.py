@@ -46,17 +46,6 @@ class Player:
         self.after()
 
 
-def cooling(optimizer: Optimizer, stream: Any) -> Callable[[], None]:
-    """An `after` that takes the rates linearly to 0 over the budget: short runs end at rest, whatever its length."""
-    rates = [group["lr"] for group in optimizer.param_groups]
-
-    def cool() -> None:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * (1.0 - stream.spent)
-
-    return cool
-
-
 def norm(gradients: list[Tensor | None]) -> Tensor:
     return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
 

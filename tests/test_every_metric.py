@@ -127,7 +127,7 @@ def test_two_rows_are_enough(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("rows", range(2, 40, 5))
+@pytest.mark.parametrize("rows", [2, 5, 16, 31])
 def test_few_rows_of_many_numbers(name, rows):
     sound_or_refused(name, arrays(metric(name).evidence, n=rows, m=rows + 1, d=30))
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.nets import centred, dequantised, leaky, mlp, pictured
 from baselines.objectives import Objective, gradient_penalty, non_saturating, wasserstein
-from baselines.play import Player, cooling, play
+from baselines.play import Player, play
 from genbench.task import Bits, Spec
 
 
@@ -70,11 +70,10 @@ class GAN(nn.Module):
         def generator_loss(x: Tensor, y: Tensor | None) -> Tensor:
             return self.objective.generator(self.score(self.corrupt(self.sample(len(x)), stream.spent)))
 
-        critic, generator = self.adam(self.critic.parameters()), self.adam(self.generator.parameters())
         play(
             stream.batches(self.batch),
-            Player("critic", critic_loss, critic, self.turns, after=cooling(critic, stream)),
-            Player("generator", generator_loss, generator, after=cooling(generator, stream)),
+            Player("critic", critic_loss, self.adam(self.critic.parameters()), self.turns),
+            Player("generator", generator_loss, self.adam(self.generator.parameters())),
         )
 
     def latent(self, n: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from baselines.nets import centred, dequantised, mlp, pictured
-from baselines.play import Player, cooling, play
+from baselines.play import Player, play
 from genbench.task import Bits, Spec
 
 
@@ -35,7 +35,7 @@ class DeepAE(nn.Module):
 
     def fit(self, stream: Any) -> None:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.rate, fused=True)
-        play(stream.batches(self.batch), Player("autoencoder", self.loss, optimizer, after=cooling(optimizer, stream)))
+        play(stream.batches(self.batch), Player("autoencoder", self.loss, optimizer))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(centred(x, self.kind))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.likelihoods import likelihood, normal
 from baselines.nets import centred, mlp
-from baselines.play import Player, cooling, play
+from baselines.play import Player, play
 from genbench.task import Spec
 
 
@@ -53,7 +53,7 @@ class VAE(nn.Module):
 
     def fit(self, stream: Any) -> None:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.rate, fused=True)
-        play(stream.batches(self.batch), Player("bound", self.loss, optimizer, after=cooling(optimizer, stream)))
+        play(stream.batches(self.batch), Player("bound", self.loss, optimizer))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from baselines.likelihoods import normal
 from baselines.nets import mlp
-from baselines.play import Player, cooling, play
+from baselines.play import Player, play
 from genbench.task import Bits, Real, Spec
 
 
@@ -108,7 +108,7 @@ class RealNVP(nn.Module):
     def fit(self, stream: Any) -> None:
         self.preprocessing.standardise(stream.whole().x)
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay, fused=True)
-        play(stream.batches(self.batch), Player("likelihood", self.loss, optimizer, after=cooling(optimizer, stream)))
+        play(stream.batches(self.batch), Player("likelihood", self.loss, optimizer))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.transform(x)[0]

@@ -31,8 +31,10 @@ class GMM(nn.Module):
 
     def fit(self, stream: Any) -> None:
         x = stream.whole().x.flatten(1).double()
+        if len(x) == 1:
+            x = torch.cat([x, x])  # no variance to estimate, but a model all the same
         k = min(self.components, len(x))
-        ridge = self.shrinkage * x.var(0).mean() * x.shape[1] * k / len(x)
+        ridge = self.shrinkage * x.var(0).mean().clamp(min=1e-6) * x.shape[1] * k / len(x)
         seed = int(torch.randint(2**31, ()))
         em = GaussianMixture(k, reg_covar=float(ridge), random_state=seed).fit(x.cpu().numpy())
         self.weights[:k], self.weights[k:] = torch.from_numpy(em.weights_).to(self.weights), 0.0

@@ -45,8 +45,9 @@ def draw(kind: str, data: dict[str, Any]) -> dict[str, bytes]:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas = KINDS[kind](data)
         FigureCanvasAgg(canvas)
-        canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")  # laid out once, not once a format
+        if engine := canvas.get_layout_engine():
+            engine.execute(canvas)
+            canvas.set_layout_engine("none")  # laid out once, not once a format
         for suffix, how in FORMATS.items():
             out = BytesIO()
             canvas.savefig(out, format=suffix, **how)
@@ -66,12 +67,12 @@ def marker(palette: dict[str, int], model: str) -> str:
     return MARKERS[palette[model] % len(MARKERS)] if model in palette else ""
 
 
-def grid(count: int, columns: int, height: float, extra: float = 0.0, **how: Any) -> tuple[Canvas, list[Axes]]:
-    """Panels in rows, all of one size, the unused ones taken away."""
-    columns = min(columns, max(count, 3))
-    rows = ceil(count / columns)
-    canvas = Canvas(figsize=(WIDTH, rows * height + extra))
-    every: list[Axes] = list(canvas.subplots(rows, columns, squeeze=False, **how).flat)
+def grid(count: int, widest: int, height: float, extra: float = 0.0) -> tuple[Canvas, list[Axes]]:
+    """Panels in even rows of at most `widest`, all of one size; `height` is in parts of a panel's width."""
+    rows = ceil(count / widest)
+    columns = max(ceil(count / rows), min(3, widest))
+    canvas = Canvas(figsize=(WIDTH, rows * height * WIDTH / columns + extra))
+    every: list[Axes] = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for unused in every[count:]:
         unused.remove()
     return canvas, every[:count]
@@ -85,7 +86,7 @@ def scaled(ax: Axes, values: Iterable[float]) -> None:
     low, high = float(seen.min()), float(seen.max())
     if low > 0 and high / low > 30:
         ax.set_yscale("log")
-        decades(ax.yaxis)
+        decades(ax.yaxis, high / low)
         room = 0.08 * log10(high / low)
         ax.set_ylim(low / 10**room, high * 10**room)
     else:
@@ -93,9 +94,9 @@ def scaled(ax: Axes, values: Iterable[float]) -> None:
         ax.set_ylim(low - room, high + room)
 
 
-def decades(axis: Axis) -> None:
-    """Plain numbers on a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=6))
+def decades(axis: Axis, ratio: float) -> None:
+    """Plain numbers on a logarithmic axis, as many as there is room for."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if ratio < 10 else (1, 3) if ratio < 100 else (1,), numticks=6))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -131,7 +132,7 @@ def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
 
 def curves(data: dict[str, Any]) -> Canvas:
     palette, panels = data["palette"], data["panels"]
-    canvas, axes = grid(len(panels), 3, 1.6, 0.65)
+    canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         seen: list[float] = []
         for model, line in panel["lines"].items():
@@ -160,7 +161,7 @@ def curves(data: dict[str, Any]) -> Canvas:
 
 def costs(data: dict[str, Any]) -> Canvas:
     palette, panels = data["palette"], data["panels"]
-    canvas, axes = grid(len(panels), 3, 1.6, 0.65)
+    canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         points = {m: p for m, p in panel["lines"].items() if m in palette}
         for model, p in points.items():
@@ -176,7 +177,8 @@ def costs(data: dict[str, Any]) -> Canvas:
         reference(ax, panel["lines"], palette)
         scaled(ax, [p["y"] for p in points.values()])
         ax.set_xscale("log")
-        decades(ax.xaxis)
+        spent = [p["x"] for p in points.values() if p["x"] > 0]
+        decades(ax.xaxis, max(spent) / min(spent))
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
     beneath(axes, "seconds of training")
@@ -186,7 +188,7 @@ def costs(data: dict[str, Any]) -> Canvas:
 
 def samples(data: dict[str, Any]) -> Canvas:
     palette, sheets, real = data["palette"], data["sheets"], data["real"]
-    canvas, axes = grid(len(sheets), 5, 1.62)
+    canvas, axes = grid(len(sheets), 6, 1.1)
     for ax, (model, fake) in zip(axes, sheets.items(), strict=True):
         ax.set_title(model, fontweight="normal")
         ax.grid(visible=False)
@@ -206,7 +208,7 @@ def samples(data: dict[str, Any]) -> Canvas:
             linewidths=0,
             rasterized=True,
         )
-        middle, reach = (real.max(0) + real.min(0)) / 2, float((real.max(0) - real.min(0)).max()) * 0.6
+        middle, reach = (real.max(0) + real.min(0)) / 2, float((real.max(0) - real.min(0)).max()) * 0.6 or 1.0
         ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")
     return canvas
 
@@ -224,7 +226,7 @@ def tiled(images: np.ndarray) -> np.ndarray:
 
 def traces(data: dict[str, Any]) -> Canvas:
     losses = data["losses"]
-    canvas, axes = grid(len(losses), 4, 1.35, 0.2)
+    canvas, axes = grid(len(losses), 4, 0.75, 0.2)
     for ax, (model, players) in zip(axes, losses.items(), strict=True):
         values: list[float] = []
         for ink, style, (player, line) in zip(COLOURS * 2, DASHES * 5, players.items(), strict=False):
