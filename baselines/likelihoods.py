@@ -1,8 +1,9 @@
-"""What a decoder's numbers say about x: a likelihood chosen by the spec alone, every constant included."""
+"""Densities as the spec alone chooses them, every constant included: what a decoder's numbers say about x, and how
+rows with a range become numbers without one."""
 
 from __future__ import annotations
 
-from math import log, pi
+from math import log, pi, prod
 
 import torch
 from torch import Tensor, nn
@@ -67,3 +68,41 @@ class Bernoulli(nn.Module):
 def likelihood(spec: Spec) -> Gaussian | Bernoulli:
     """Bernoulli on Bits, Gaussian on Real."""
     return Bernoulli(spec.x) if isinstance(spec.x, Bits) else Gaussian(spec.x)
+
+
+class Preprocessing(nn.Module):
+    """x without a range, for densities on all of R^d: logit(alpha + (1 - 2 alpha) x) where there is a range (Dinh et al.,
+    2017), then a standardisation. Both count in the log-determinant, and the inverse undoes both."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, kind: Real, alpha: float = 0.05) -> None:
+        super().__init__()
+        self.bounded = kind.low is not None and kind.high is not None
+        low, high = (kind.low or 0.0, kind.high or 0.0) if self.bounded else (0.0, 1.0)
+        self.shape, self.slope = kind.shape, (1 - 2 * alpha) / (high - low)
+        self.offset = alpha - self.slope * low
+        self.register_buffer("mean", torch.zeros(prod(kind.shape)))
+        self.register_buffer("scale", torch.ones(prod(kind.shape)))
+
+    def logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Flat logits and their log-determinant, before the standardisation."""
+        x = x.flatten(1)
+        if not self.bounded:
+            return x, x.new_zeros(len(x))
+        p = self.offset + self.slope * x
+        return p.logit(), (log(self.slope) - p.log() - (1 - p).log()).sum(1)
+
+    def standardise(self, x: Tensor) -> None:
+        """Take mean and scale from these rows."""
+        y, _ = self.logit(x)
+        self.mean, self.scale = y.mean(0), y.std(0, correction=0).clamp(min=1e-3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, log_det = self.logit(x)
+        return (y - self.mean) / self.scale, log_det - self.scale.log().sum()
+
+    def inverse(self, y: Tensor) -> Tensor:
+        y = y * self.scale + self.mean
+        return ((y.sigmoid() - self.offset) / self.slope if self.bounded else y).unflatten(1, self.shape)

@@ -18,7 +18,7 @@ def mlp(
     layers: list[nn.Module] = []
     for size, wide in pairwise(sizes[:-1]):
         layers += [nn.Linear(size, wide), *([norm(wide)] if norm else []), activation()]
-    return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
 def leaky() -> nn.Module:

@@ -40,9 +40,7 @@ non_saturating = Objective(cross_entropy, lambda f: 0.5 * softplus(-f).mean())
 wasserstein = Objective(gap, lambda f: -f.mean())
 
 
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0
-) -> Tensor:
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0) -> Tensor:
     """weight E (|grad f(u x + (1 - u) G(z))| - 1)^2, u uniform for each row (Gulrajani et al., 2017, eq. 3)."""
     u = torch.rand(len(real), *[1] * (real.ndim - 1)).to(real)
     between = (u * real + (1 - u) * fake).detach().requires_grad_()

@@ -13,6 +13,9 @@ from genbench.task import Bits, Spec
 class Noise(nn.Module):
     """The floor: each number uniform over its range in the training rows, bits fair coins."""
 
+    low: Tensor
+    high: Tensor
+
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.kind = spec.x

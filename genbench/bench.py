@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -98,7 +98,9 @@ def slip(error: Mapping[str, Any]) -> str:
     """One pydantic error in our own words."""
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return str(unknown("key", str(error["loc"][-1]), (*Benchmark.model_fields, *Spending.model_fields)))
+        claims = {name for kind in get_args(get_args(Claim)[0]) for name in kind.model_fields}
+        known = claims if "findings" in error["loc"] else {*Benchmark.model_fields, *Spending.model_fields}
+        return str(unknown("key", str(error["loc"][-1]), known))
     if error["type"] == "missing":
         return f"{where}: the key {error['loc'][-1]!r} is missing"
     if isinstance(error["input"], str) and looks_like_a_number(error["input"]):
@@ -140,7 +142,8 @@ def read(path: Path) -> dict[str, Benchmark]:
     try:
         return Benchmarks.validate_python(values)
     except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
+        slips = problem.errors(include_url=False)
+        first = min(slips, key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key explains a missing one
         loc = tuple(str(part) for part in first["loc"])
         line = next((lines[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in lines), 1)
         raise BadInput(f"{path}:{line}: {slip(first)}") from None
@@ -233,8 +236,9 @@ def alias(kind: str, name: str, options: Options) -> tuple[str, Options]:
     real = options.get("is", name)
     given = {key: value for key, value in options.items() if key != "is"}
     ref = catalogue.reference(kind, real)
-    if given:
-        check_options(f"{kind[:-1]} {name!r}", getattr(catalogue.resolve(ref), "__wrapped__", catalogue.resolve(ref)), given)
+    if given or ref == real:  # a bare "module:thing" was checked by nobody yet
+        thing = catalogue.resolve(ref)
+        check_options(f"{kind[:-1]} {name!r}", thing.function if kind == "metrics" else thing, given)
     return ref, {**catalogue.options(kind, real), **given}
 
 

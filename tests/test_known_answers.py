@@ -341,6 +341,15 @@ def test_pvalues_are_those_of_uniform_samplers_listed_one_by_one():
         assert uniformity(sequences[0], uniform(n)).pvalue == pytest.approx(exact, abs=4 * math.sqrt(0.25 / 1999))
 
 
+def test_pvalues_at_their_ends():
+    """A simulated one is never 0; among a million symbols, one shared birthday of 1000 is the birthday problem."""
+    assert uniformity([0] * 100, uniform(8)).pvalue == 1 / 2000
+    assert uniformity(range(8), uniform(8)).pvalue == 1
+    none_shared = np.prod(1 - np.arange(1000) / 1e6)
+    assert uniformity([0, *range(999)], uniform(10**6)).pvalue == pytest.approx(1 - none_shared, abs=1e-3)
+    assert uniformity(range(1000), uniform(10**6)).pvalue == 1
+
+
 def test_poisson_pvalues_join_the_simulated_ones(noise, monkeypatch):
     draws = noise.integers(1900, size=900)
     simulated = uniformity(draws, uniform(1900)).pvalue
@@ -473,6 +482,7 @@ def test_how_much_a_projection_shortens(d, k, c):
     assert shortening(d, k) == pytest.approx(c, abs=5e-5)
     s = frames(d, k, 4000)
     assert torch.allclose(s.mT @ s, torch.eye(k, dtype=torch.float64).expand(4000, k, k), atol=1e-12)
+    assert float(s.mean(0).abs().max()) < 5 / math.sqrt(4000 * d)  # as often one way as the other
     length = s[:, 0].norm(dim=1)
     assert float(length.mean()) == pytest.approx(c, abs=4 * float(length.std()) / math.sqrt(4000) + 1e-12)
 
@@ -516,6 +526,19 @@ def test_the_error_of_projected_wasserstein_is_the_spread_over_repeats(noise):
     ]
     _, sd, error = spread(found)
     assert error == pytest.approx(sd, rel=0.15)
+
+
+def test_the_error_of_projected_wasserstein_counts_its_directions(noise, monkeypatch):
+    """Nearly a point moved by length 1, seen from 40 new directions each time: they alone make the value stray."""
+    x = 1e-3 * noise.normal(size=(20, 5))
+    drawn = frames(5, 1, 40 * 300).split(40)
+    found = []
+    for s in drawn:
+        monkeypatch.setattr("genbench.metrics.transport.frames", lambda d, k, count, s=s: s)
+        found.append(projected_wasserstein(x, x + np.eye(5)[0], directions=40))
+    mean, sd, error = spread(found)
+    assert error == pytest.approx(sd, rel=0.15)
+    assert mean == pytest.approx(1, abs=4 * sd / math.sqrt(300))
 
 
 def test_projected_wasserstein_says_what_it_used(noise):
@@ -588,6 +611,16 @@ def test_the_judge_accepts_digits_and_no_noise(digits, noise):
     assert 0.05 < blurred < 0.6
 
 
+def test_the_error_of_the_judges_ratio_by_hand(digits, noise):
+    """60 rows it was made from and 40 of noise, on both sides: each share is .6, and both add to the error."""
+    x, y = digits
+    rows = np.concatenate([x[:60], noise.random((40, 64))])
+    found = accepted(x[:600], y[:600], rows, rows)
+    one = math.sqrt(0.6 * 0.4 / 100 + 1 / 4e4) / 1.01
+    assert found.value == 1
+    assert found.error == pytest.approx(math.sqrt(2) * one / 0.6)
+
+
 @pytest.mark.slow
 def test_the_error_of_the_judges_ratio_is_the_spread_over_repeats(digits, noise):
     x, y = digits
@@ -606,6 +639,8 @@ def test_the_judge_needs_labels_of_two_classes(digits):
     assert accepted(x[:900], some[:900], x[900:1200], x[1200:]).value > 0.8
     with pytest.raises(NotApplicable, match="fewer than 2"):
         accepted(x, np.full_like(y, -1), x[:5], x[:5])
+    with pytest.raises(NotApplicable, match="fewer than 2"):
+        accepted(x, np.where(y == 3, 3, -1), x[:5], x[:5])
     with pytest.raises(BadInput, match="one a training row"):
         accepted(x, y[:-1], x[:5], x[:5])
     with pytest.raises(NotApplicable, match="none of 5"):

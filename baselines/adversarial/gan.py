@@ -42,7 +42,7 @@ class GAN(nn.Module):
         turns: int = 1,
         latents: int = 32,
         widths: tuple[int, ...] = (128, 256),
-        rate: float = 2e-4,
+        rate: float = 1e-3,
         betas: tuple[float, float] = (0.5, 0.999),
         batch: int = 64,
     ) -> None:
@@ -87,4 +87,4 @@ class GAN(nn.Module):
 
 
 # Gulrajani et al., 2017: their optimizer and penalty.
-wgan_gp = partial(GAN, objective=wasserstein, penalty=gradient_penalty, turns=5, rate=1e-4, betas=(0.0, 0.9))
+wgan_gp = partial(GAN, objective=wasserstein, penalty=gradient_penalty, turns=5, betas=(0.0, 0.9))

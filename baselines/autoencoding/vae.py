@@ -23,9 +23,10 @@ class VAE(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, k: int = 1, latents: int = 16, width: int = 256, rate: float = 1e-3, batch: int = 128
+        self, spec: Spec, *, k: int = 1, latents: int = 8, width: int = 256, rate: float = 1e-3, batch: int = 128
     ) -> None:
         super().__init__()
+        latents = min(latents, spec.size)
         self.kind, self.k, self.latents, self.rate, self.batch = spec.x, k, latents, rate, batch
         self.encoder = mlp(spec.size, width, width, 2 * latents)
         self.decoder = mlp(latents, width, width, spec.size)

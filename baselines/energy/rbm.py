@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from math import log
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ class RBM(nn.Module):
         spec: Spec,
         *,
         k: int = 1,
-        hidden: int = 64,
+        hidden: int = 20,
         rate: float = 0.05,
         momentum: float = 0.9,
         decay: float = 1e-4,

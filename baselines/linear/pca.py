@@ -18,6 +18,10 @@ class PCA(nn.Module):
     projection of classical PCA (section 3.3).
     """
 
+    mean: Tensor
+    weights: Tensor
+    variance: Tensor
+
     def __init__(self, spec: Spec, *, latents: int = 16) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):

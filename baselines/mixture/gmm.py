@@ -20,6 +20,10 @@ class GMM(nn.Module):
     a component of 100 images of 64 pixels needs it, one of 1,000 points of a plane does not.
     """
 
+    weights: Tensor
+    means: Tensor
+    cholesky: Tensor
+
     def __init__(self, spec: Spec, *, components: int = 20, shrinkage: float = 0.02) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
@@ -36,7 +40,7 @@ class GMM(nn.Module):
         k = min(self.components, len(x))
         ridge = self.shrinkage * x.var(0).mean().clamp(min=1e-6) * x.shape[1] * k / len(x)
         seed = int(torch.randint(2**31, ()))
-        em = GaussianMixture(k, reg_covar=float(ridge), random_state=seed).fit(x.cpu().numpy())
+        em = GaussianMixture(k, reg_covar=float(ridge), random_state=seed).fit(x.numpy(force=True))
         self.weights[:k], self.weights[k:] = torch.from_numpy(em.weights_).to(self.weights), 0.0
         self.means[:k] = torch.from_numpy(em.means_).to(self.means)
         self.cholesky[:k] = torch.from_numpy(np.linalg.cholesky(em.covariances_)).to(self.cholesky)
