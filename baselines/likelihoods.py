@@ -13,10 +13,14 @@ from baselines.nets import dequantised, pictured
 from genbench.task import Bits, Real, Spec
 
 
-def normal(x: Tensor, mean: Tensor | float = 0.0, log_scale: Tensor | float = 0.0) -> Tensor:
-    """log N(x; mean, scale^2) in nats, summed over the last axis; the standard normal by default."""
-    log_scale = torch.as_tensor(log_scale).to(x)
-    return (-0.5 * ((x - mean) * (-log_scale).exp()).square() - log_scale - 0.5 * log(2 * pi)).sum(-1)
+def standard_normal(x: Tensor) -> Tensor:
+    """log N(x; 0, I) in nats, over the last axis."""
+    return -0.5 * (x.square().sum(-1) + x.shape[-1] * log(2 * pi))
+
+
+def normal(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """log N(x; mean, scale^2) in nats, over the last axis."""
+    return standard_normal((x - mean) * (-log_scale).exp()) - log_scale.sum(-1)
 
 
 class Gaussian(nn.Module):
@@ -71,7 +75,7 @@ def likelihood(spec: Spec) -> Gaussian | Bernoulli:
 
 
 class Preprocessing(nn.Module):
-    """x without a range, for densities on all of R^d: logit(alpha + (1 - 2 alpha) x) where there is a range (Dinh et al.,
+    """x without a range, for densities on all of R^d: logit(alpha + (1 - 2 alpha) x) where it has one (Dinh et al.,
     2017), then a standardisation. Both count in the log-determinant, and the inverse undoes both."""
 
     mean: Tensor

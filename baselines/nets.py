@@ -32,7 +32,7 @@ def centred(x: Tensor, kind: Real | Bits) -> Tensor:
         return 2 * flat - 1
     if kind.low is None or kind.high is None:
         return flat
-    return (2 * flat - kind.low - kind.high) / (kind.high - kind.low)
+    return (flat - (kind.low + kind.high) / 2) * (2 / (kind.high - kind.low))
 
 
 def pictured(raw: Tensor, kind: Real | Bits) -> Tensor:
@@ -43,7 +43,7 @@ def pictured(raw: Tensor, kind: Real | Bits) -> Tensor:
         return rows.sigmoid()
     if kind.low is None or kind.high is None:
         return rows
-    return kind.low + kind.cell / 2 + (kind.high - kind.low - kind.cell) * rows.sigmoid()
+    return rows.sigmoid() * (kind.high - kind.low - kind.cell) + (kind.low + kind.cell / 2)
 
 
 def dequantised(picture: Tensor, kind: Real | Bits) -> Tensor:
@@ -52,4 +52,4 @@ def dequantised(picture: Tensor, kind: Real | Bits) -> Tensor:
     A deterministic decoder cannot make it, and a critic would tell real from fake by it alone.
     """
     cell = kind.cell if isinstance(kind, Real) else 0.0
-    return picture + cell * (torch.rand_like(picture) - 0.5) if cell else picture
+    return picture + torch.empty_like(picture).uniform_(-cell / 2, cell / 2) if cell else picture

@@ -1,4 +1,4 @@
-"""benchmarks.yaml -> what to run. YAML names things and chooses numbers; it is read strictly, with the line of every slip."""
+"""benchmarks.yaml -> what to run. YAML names things and chooses numbers; it is read strictly, slips by their line."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def looks_like_a_number(text: str) -> bool:
 
 
 def number_as_text(text: str) -> str:
-    return f"{text!r} is text to YAML; write it as a number, {float(text)!r}" + (" or 2.0e-4 for 2e-4" if "e" in text else "")
+    return f"{text!r} is text to YAML; write it as a number, {float(text)!r}" + (
+        " or 2.0e-4 for 2e-4" if "e" in text else ""
+    )
 
 
 def read(path: Path) -> dict[str, Benchmark]:
@@ -145,8 +147,8 @@ def read(path: Path) -> dict[str, Benchmark]:
         slips = problem.errors(include_url=False)
         first = min(slips, key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key explains a missing one
         loc = tuple(str(part) for part in first["loc"])
-        line = next((lines[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in lines), 1)
-        raise BadInput(f"{path}:{line}: {slip(first)}") from None
+        row = next((lines[loc[:n]] for n in range(len(loc), 0, -1) if loc[:n] in lines), 1)
+        raise BadInput(f"{path}:{row}: {slip(first)}") from None
 
 
 def find(name: str, path: Path | None = None) -> Benchmark:

@@ -81,14 +81,14 @@ def aside(model: object, seed: int) -> Iterator[None]:
             module.training = was
 
 
-class Flops(TorchDispatchMode):
+class Flops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts floating-point operations by torch's own formulas, op by op.
 
     torch's FlopCounterMode also follows modules by hooks, which fail under a gradient within a gradient.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Name -> thing, lazily: entry points name catalogues, dicts of "module:thing" strings. Ours are found like anybody's."""
+"""Name -> thing, lazily: entry points name catalogues, dicts of "module:thing". Ours are found like anybody's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ KINDS = ("models", "tasks", "metrics", "spaces")
 def names(kind: str) -> dict[str, str]:
     """Every known name of a kind and its "module:thing". BadInput when two packages claim one name."""
     found: dict[str, str] = {}
-    for point in sorted(entry_points(group=f"genbench.{kind}"), key=lambda point: (point.name != "genbench", point.name)):
+    for point in sorted(
+        entry_points(group=f"genbench.{kind}"), key=lambda point: (point.name != "genbench", point.name)
+    ):
         catalogue = point.load()
         if clash := sorted(set(found) & set(catalogue)):
             raise BadInput(f"{point.name} offers the {kind[:-1]} {clash[0]!r}, a name that is already taken")
@@ -58,7 +60,9 @@ def resolve(ref: str) -> Any:
     try:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise BadInput(f"{ref!r}: no module named {error.name!r}; is its package installed, or its folder here?") from None
+        raise BadInput(
+            f"{ref!r}: no module named {error.name!r}; is its package installed, or its folder here?"
+        ) from None
     for part in thing.split("."):
         try:
             found = getattr(found, part)

@@ -46,7 +46,9 @@ def say_version(wanted: bool) -> None:
 
 @app.callback()
 def top(
-    version: Annotated[bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say it and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say it and stop.")
+    ] = False,
 ) -> None:
     """Train reference generative models under one budget, score them with one core, report them on one page."""
 
@@ -72,7 +74,9 @@ def benchmark_from(
         found = known[name]
     elif name in catalogue.names("tasks") or ":" in name or name.endswith(".npz"):
         base = known.get("quick") or next(iter(known.values()))
-        found = base.model_copy(update={"tasks": {name: {}}, "findings": {}, "question": f"How do models do on {name}?"})
+        found = base.model_copy(
+            update={"tasks": {name: {}}, "findings": {}, "question": f"How do models do on {name}?"}
+        )
     else:
         raise unknown("benchmark or task", name, [*known, *catalogue.names("tasks")])
     changes: dict[str, Any] = {}
@@ -127,8 +131,8 @@ def write_report(plan: Plan, root: Path, out: Path) -> Path:
     benchmark = plan.benchmark
     page = Page(
         name=plan.name, question=benchmark.question, reproduce=f"genbench run {plan.name}",
-        tasks=list(benchmark.tasks), models=list(benchmark.models), metrics=list(dict.fromkeys(want.name for want in plan.metrics)),
-        findings=dict(benchmark.findings),
+        tasks=list(benchmark.tasks), models=list(benchmark.models),
+        metrics=list(dict.fromkeys(want.name for want in plan.metrics)), findings=dict(benchmark.findings),
     )  # fmt: skip
     return report(page, read_results(root, {asked.id for asked in plan.asked}), out)
 
@@ -139,7 +143,9 @@ def planned(name: str, benchmark: Benchmark, runs: Path, device: str) -> Plan:
     return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device)
 
 
-FileOption = Annotated[Path | None, typer.Option("--file", help="The benchmarks; ./benchmarks.yaml, else the ones shipped.")]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="The benchmarks; ./benchmarks.yaml, else the ones shipped.")
+]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page goes; reports/BENCHMARK.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
@@ -193,7 +199,9 @@ def report(
     found = bench.find(benchmark, file)
     if not (runs / benchmark).is_dir():
         raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
-    print(f"report: {write_report(planned(benchmark, found, runs, device), runs / benchmark, out or REPORTS / benchmark)}")
+    print(
+        f"report: {write_report(planned(benchmark, found, runs, device), runs / benchmark, out or REPORTS / benchmark)}"
+    )
 
 
 @app.command()
@@ -206,7 +214,10 @@ def check(
 
     failures = 0
     for title, reason in suite.run(what.value, name):
-        print(f"{'ok    ' if reason is None else 'FAILED'}  {title}" + ("" if reason is None else f": {reason}"), flush=True)
+        print(
+            f"{'ok    ' if reason is None else 'FAILED'}  {title}" + ("" if reason is None else f": {reason}"),
+            flush=True,
+        )
         failures += reason is not None
     if failures:
         print(f"{failures} of the checks failed")
@@ -247,7 +258,10 @@ def list_(
         heads = [key for key in rows[0] if key not in ("name", "where")] if rows else []
         print(" " * width + "  " + "  ".join(heads))
         for row in rows:
-            print(f"{row['name']:<{width}}  " + "  ".join(("yes" if row[head] else "–").center(len(head)) for head in heads))
+            print(
+                f"{row['name']:<{width}}  "
+                + "  ".join(("yes" if row[head] else "–").center(len(head)) for head in heads)
+            )
         return
     for row in rows:
         print(f"{row['name']:<{width}}  {row.get('where') or row.get('question')}")

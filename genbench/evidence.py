@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
@@ -24,7 +23,7 @@ from genbench.spaces import Space
 from genbench.task import Labels, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
-MEMORISABLE = 1000  # training rows that the copying evidence looks among
+MEMORISABLE = 10_000  # training rows that the copying evidence looks among
 
 
 def tensor(name: str, values: Any) -> Tensor:
@@ -273,7 +272,6 @@ KINDS: tuple[type[Evidence], ...] = (
 )  # fmt: skip
 
 
-@cache
 def source(kind: type[Evidence]) -> type:
     """What a kind of evidence is made of: the annotation of `collect`'s first argument."""
     first: type = next(iter(get_type_hints(kind.__dict__["collect"].__func__).values()))

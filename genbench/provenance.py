@@ -41,7 +41,7 @@ def file_of(module: str) -> Path | None:
 @cache
 def imports(path: Path) -> frozenset[str]:
     """Every module that a file may import, `from a import b` counted as a and a.b; relative ones are resolved."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

@@ -21,8 +21,20 @@ from genbench.errors import BadInput, Diverged, NotApplicable
 from genbench.evidence import Desk, Exam
 from genbench.metric import Metric
 from genbench.record import (
-    PARTIAL, Asked, Estimate, Record, Run, Wanted, plain, read_run, read_scores, stale, to_lines, write_run,
-    write_scores, write_whole,
+    PARTIAL,
+    Asked,
+    Estimate,
+    Record,
+    Run,
+    Wanted,
+    plain,
+    read_run,
+    read_scores,
+    stale,
+    to_lines,
+    write_run,
+    write_scores,
+    write_whole,
 )  # fmt: skip
 from genbench.spaces import Space
 from genbench.task import Task
@@ -40,7 +52,7 @@ def as_record(
     record: dict[str, Any] = {"metric": name, "options": options, "version": metric.version, "better": metric.better}
     record |= {"at": at, "split": split, "unit": metric.unit}
     if isinstance(outcome, Estimate):
-        why = outcome.note if math.isfinite(outcome.value) else f"the value is {outcome.value}"
+        why = outcome.note or ("" if math.isfinite(outcome.value) else f"the value is {outcome.value}")
         return Record(
             **record, value=plain(outcome.value), error=plain(outcome.error), n=outcome.n, low=plain(outcome.low),
             high=plain(outcome.high), pvalue=plain(outcome.pvalue), reject=outcome.reject, why=why,
@@ -153,9 +165,7 @@ class Workshop:
         self.folder.rename(place)
 
 
-def run(
-    asked: Asked, wanted: Sequence[Wanted], root: Path, progress: Callable[[Stream], None] | None = None
-) -> Run:
+def run(asked: Asked, wanted: Sequence[Wanted], root: Path, progress: Callable[[Stream], None] | None = None) -> Run:
     """Do one run in this process, or take it up where a killed one left it. Never raises for the model's faults."""
     torch.set_num_threads(1)
     if asked.device != "cpu":

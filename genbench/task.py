@@ -122,8 +122,8 @@ class Task:
 
     def to(self, device: torch.device) -> Task:
         """The same task with its rows on a device."""
-        moved = {name: self.split(name).to(device) for name in ("train", "valid", "test", "spare")}
-        return replace(self, **moved)
+        train, valid, test, spare = (rows.to(device) for rows in (self.train, self.valid, self.test, self.spare))
+        return replace(self, train=train, valid=valid, test=test, spare=spare)
 
     def split(self, name: str) -> Rows:
         return {"train": self.train, "valid": self.valid, "test": self.test, "spare": self.spare}[name]

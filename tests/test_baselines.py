@@ -16,7 +16,7 @@ from baselines.autoencoding.deep_ae import DeepAE
 from baselines.autoencoding.vae import VAE
 from baselines.energy.rbm import RBM
 from baselines.flows.realnvp import RealNVP
-from baselines.likelihoods import likelihood, normal
+from baselines.likelihoods import likelihood, standard_normal
 from baselines.linear.pca import PCA
 from baselines.mixture.gmm import GMM
 from baselines.objectives import gradient_penalty, minimax, non_saturating, wasserstein
@@ -225,7 +225,7 @@ def test_realnvp_log_det_is_the_jacobians_and_decode_inverts(spec: Spec) -> None
         jacobian = torch.autograd.functional.jacobian(model.encode, row[None]).reshape(spec.size, spec.size)
         assert torch.linalg.slogdet(jacobian).logabsdet == pytest.approx(expected.item(), abs=1e-8)
     assert torch.allclose(model.decode(z), x, atol=1e-9)
-    assert torch.allclose(model.log_prob(x), normal(z) + log_det)
+    assert torch.allclose(model.log_prob(x), standard_normal(z) + log_det)
 
 
 @torch.no_grad()

@@ -98,7 +98,9 @@ def test_a_half_written_run(tmp_path, genbench):
 
 
 def test_a_record_of_another_version(tmp_path, genbench):
-    refused(corrupted(genbench, tmp_path, lambda text: text.replace('"schema": 1', '"schema": 99')), "schema 99", "reads 1")
+    refused(
+        corrupted(genbench, tmp_path, lambda text: text.replace('"schema": 1', '"schema": 99')), "schema 99", "reads 1"
+    )
 
 
 def test_images_that_cannot_be_used(tmp_path, genbench):
@@ -135,7 +137,10 @@ def test_a_folder_of_images_is_a_task(tmp_path, genbench):
     "words", [["--help"], ["list", "models"], ["list", "tasks", "--json"], ["list", "benchmarks"], ["run", "--help"]]
 )
 def test_what_must_be_quick_imports_no_torch(words, tmp_path, genbench):
-    code = f"import sys; sys.argv = ['genbench', *{words!r}]\nimport genbench.cli\ntry: genbench.cli.main()\nexcept SystemExit as e: print(bool(e.code) or 'torch' in sys.modules, file=sys.stderr)"
+    code = (
+        f"import sys; sys.argv = ['genbench', *{words!r}]\nimport genbench.cli\ntry: genbench.cli.main()\n"
+        "except SystemExit as e: print(bool(e.code) or 'torch' in sys.modules, file=sys.stderr)"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert said.stderr.strip() == "False"
 

@@ -20,7 +20,10 @@ METRICS = (Wanted("frechet"),)
 def job(model, seconds=60.0, **more):
     ref = catalogue.reference("models", model)
     more = {"seed": 0, "examples": 2000, **more}
-    return Job(Asked("ring8", model, task_ref=catalogue.reference("tasks", "ring8"), model_ref=ref, seconds=seconds, **more), METRICS)
+    return Job(
+        Asked("ring8", model, task_ref=catalogue.reference("tasks", "ring8"), model_ref=ref, seconds=seconds, **more),
+        METRICS,
+    )
 
 
 class Silent:
@@ -56,7 +59,8 @@ def test_each_death_is_a_status_and_the_neighbours_finish(tmp_path, monkeypatch)
 def command(tmp_path, *more):
     return [
         sys.executable, "-m", "genbench.cli", "run", "ring8", "--models", "things:Slow,things:Good", "--seeds", "2",
-        "--metrics", "frechet", "--examples", "20000", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), *more,
+        "--metrics", "frechet", "--examples", "20000", "--runs", str(tmp_path / "runs"),
+        "--out", str(tmp_path / "out"), *more,
     ]  # fmt: skip
 
 

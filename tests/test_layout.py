@@ -44,11 +44,25 @@ TORCH_FREE = ("cli", "catalogue", "catalogues", "errors", "record", "stats", "be
 
 
 def test_what_must_be_quick_imports_no_torch():
-    for path in [*(ROOT / "genbench" / f"{name}.py" for name in TORCH_FREE), *files("genbench/report"), *files("genbench/finding")]:
+    for path in [
+        *(ROOT / "genbench" / f"{name}.py" for name in TORCH_FREE),
+        *files("genbench/report"),
+        *files("genbench/finding"),
+    ]:
         tree = ast.parse(path.read_text())
         top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        names = [n for node in top for n in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])]
-        heavy = ("torch", "sklearn", "genbench.task", "genbench.evidence", "genbench.metric", "genbench.run", "genbench.model")
+        names = [
+            n for node in top for n in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])
+        ]
+        heavy = (
+            "torch",
+            "sklearn",
+            "genbench.task",
+            "genbench.evidence",
+            "genbench.metric",
+            "genbench.run",
+            "genbench.model",
+        )
         assert not [name for name in names if name.startswith(heavy)], path
 
 

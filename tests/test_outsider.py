@@ -32,7 +32,9 @@ def genbench(*words, path, cwd):
     import os
 
     env = {**os.environ, "PYTHONPATH": str(path)}
-    return subprocess.run([sys.executable, "-m", "genbench.cli", *words], capture_output=True, text=True, env=env, cwd=cwd)
+    return subprocess.run(
+        [sys.executable, "-m", "genbench.cli", *words], capture_output=True, text=True, env=env, cwd=cwd
+    )
 
 
 def test_a_package_is_found_through_its_entry_points(installed, tmp_path):

@@ -90,7 +90,9 @@ def test_dequantisation_is_fresh_in_training_and_fixed_in_evaluation():
     stream = Stream(task, Budget(2000))
     one, two = stream.whole().x, stream.whole().x
     cells = task.spec.x.levels
-    assert torch.equal(torch.sort((one * cells).floor().flatten(1).sum(1))[0], torch.sort((two * cells).floor().flatten(1).sum(1))[0])
+    assert torch.equal(
+        torch.sort((one * cells).floor().flatten(1).sum(1))[0], torch.sort((two * cells).floor().flatten(1).sum(1))[0]
+    )
     assert not torch.equal(one.sort(0)[0], two.sort(0)[0])
     assert torch.equal(task.test.x, catalogue.load("tasks", "digits")().test.x)
 

@@ -29,7 +29,9 @@ class GAN(nn.Module):
     """Goodfellow et al., 2014, with small fully connected networks and Radford et al.'s optimizer (2016).
 
     `objective`, `penalty`, `corrupt` and `turns` are what its variants change. Fakes carry the same dequantisation
-    noise as the rows, or the critic need look at nothing else.
+    noise as the rows, or the critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty)
+    are for a hundred times more turns: at 300,000 examples they, or a generator without batch normalisation, leave
+    the digits unformed or collapsed.
     """
 
     def __init__(
@@ -86,5 +88,5 @@ class GAN(nn.Module):
         return dequantised(self.decode(self.latent(n)), self.kind)
 
 
-# Gulrajani et al., 2017: their optimizer and penalty.
-wgan_gp = partial(GAN, objective=wasserstein, penalty=gradient_penalty, turns=5, betas=(0.0, 0.9))
+# Gulrajani et al., 2017: their penalty, turns and momenta.
+wgan_gp = partial(GAN, objective=wasserstein, penalty=gradient_penalty, turns=5, rate=2e-3, betas=(0.0, 0.9))

@@ -20,7 +20,7 @@ class DeepAE(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, latents: int = 8, widths: tuple[int, ...] = (128, 64), rate: float = 1e-3, batch: int = 128
+        self, spec: Spec, *, latents: int = 8, widths: tuple[int, ...] = (128, 64), rate: float = 2e-3, batch: int = 256
     ) -> None:
         super().__init__()
         latents = min(latents, spec.size)

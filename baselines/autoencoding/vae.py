@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.likelihoods import likelihood, normal
+from baselines.likelihoods import likelihood, standard_normal
 from baselines.nets import centred, mlp
 from baselines.play import Player, play
 from genbench.task import Spec
@@ -23,7 +23,7 @@ class VAE(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, k: int = 1, latents: int = 8, width: int = 256, rate: float = 1e-3, batch: int = 128
+        self, spec: Spec, *, k: int = 1, latents: int = 8, width: int = 128, rate: float = 2e-3, batch: int = 256
     ) -> None:
         super().__init__()
         latents = min(latents, spec.size)
@@ -38,16 +38,18 @@ class VAE(nn.Module):
         return mean, log_scale
 
     def log_weights(self, x: Tensor, k: int) -> Tensor:
-        """log p(x, z) / q(z | x) at k draws of q, (k, n)."""
+        """log p(x, z) / q(z | x) at k draws z = mean + scale * noise of q, (k, n)."""
         mean, log_scale = self.posterior(x)
-        z = mean + log_scale.exp() * torch.randn(k, *mean.shape)
-        return normal(z) + self.likelihood.log_prob(x, self.decoder(z)) - normal(z, mean, log_scale)
+        noise = torch.randn(k, *mean.shape)
+        z = mean + log_scale.exp() * noise
+        log_q = standard_normal(noise) - log_scale.sum(-1)
+        return standard_normal(z) + self.likelihood.log_prob(x, self.decoder(z)) - log_q
 
     def bound(self, x: Tensor, k: int) -> Tensor:
         """log 1/k sum of p(x, z) / q(z | x) over k draws; its mean rises with k to log p(x)."""
         most = max(1, 2**16 // len(x))
-        parts = [self.log_weights(x, min(most, k - done)).logsumexp(0) for done in range(0, k, most)]
-        return torch.stack(parts).logsumexp(0) - log(k)
+        parts = [self.log_weights(x, min(most, k - done)) for done in range(0, k, most)]
+        return torch.cat(parts).logsumexp(0) - log(k)
 
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         return -self.bound(x, self.k).mean()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.likelihoods import Preprocessing, normal
+from baselines.likelihoods import Preprocessing, standard_normal
 from baselines.nets import mlp
 from baselines.play import Player, play
 from genbench.task import Bits, Spec
@@ -55,9 +55,9 @@ class RealNVP(nn.Module):
         *,
         couplings: int = 8,
         width: int = 64,
-        rate: float = 1e-3,
+        rate: float = 2e-3,
         decay: float = 1.0,
-        batch: int = 128,
+        batch: int = 256,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
@@ -81,7 +81,7 @@ class RealNVP(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self.transform(x)
-        return normal(z) + log_det
+        return standard_normal(z) + log_det
 
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         return -self.log_prob(x).mean()
@@ -99,6 +99,7 @@ class RealNVP(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         for coupling in reversed(self.couplings):
+            assert isinstance(coupling, Coupling)
             z = coupling.inverse(z)
         return self.preprocessing.inverse(z)
 

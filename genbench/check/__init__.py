@@ -1,4 +1,4 @@
-"""The conformance suite: what a model, a task or a metric offers calls for the checks it must pass, ours and anyone's."""
+"""The conformance suite: what a model, a task or a metric offers calls for the checks it must pass."""
 
 from __future__ import annotations
 

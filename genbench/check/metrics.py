@@ -123,7 +123,12 @@ def any_array(metric: Metric) -> None:
     shown = made(metric.evidence)
     values = [getattr(shown, f.name) for f in fields(shown)]
     first = metric(shown)
-    for convert in (lambda t: t.numpy(), lambda t: t.double() if t.is_floating_point() else t, lambda t: t.tolist()):
+    ways: tuple[Callable[[Any], Any], ...] = (
+        lambda t: t.numpy(),
+        lambda t: t.double() if t.is_floating_point() else t,
+        lambda t: t.tolist(),
+    )
+    for convert in ways:
         arrays = [convert(value) if isinstance(value, torch.Tensor) else value for value in values]
         hold(same(first, metric(*arrays), 1e-4), f"{type(arrays[0]).__name__} gave another value")
 

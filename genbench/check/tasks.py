@@ -32,7 +32,10 @@ def task_checks(name: str, **options: Any) -> Iterator[Check]:
     if isinstance(task.spec.x, Real) and task.spec.x.levels:
         yield "training rows are lower edges of their cells, held rows are spread over them", partial(cells, task)
     if task.log_prob is not None:
-        yield "log_prob is finite on its own rows, and agrees with the spare ones about their entropy", partial(law, task)
+        yield (
+            "log_prob is finite on its own rows, and agrees with the spare ones about their entropy",
+            partial(law, task),
+        )
     if task.modes is not None:
         yield "its modes hold its rows, in proportion to their weights", partial(modes, task, task.modes)
 
@@ -58,7 +61,7 @@ def labels(task: Task) -> None:
         elif isinstance(task.spec.y, Labels):
             hold(rows.y is not None and rows.y.shape == (len(rows),), f"{split} has no label a row")
             assert rows.y is not None
-            hold(-1 <= int(rows.y.min()) and int(rows.y.max()) < task.spec.y.n, f"{split} has labels out of range")
+            hold(int(rows.y.min()) >= -1 and int(rows.y.max()) < task.spec.y.n, f"{split} has labels out of range")
 
 
 def again(task: Task, name: str, options: dict[str, Any]) -> None:
@@ -69,7 +72,9 @@ def again(task: Task, name: str, options: dict[str, Any]) -> None:
             other = make(name, options)
     finally:
         torch.set_rng_state(state)
-    hold((task.spec, task.note, task.sources) == (other.spec, other.note, other.sources), "another spec, note or sources")
+    hold(
+        (task.spec, task.note, task.sources) == (other.spec, other.note, other.sources), "another spec, note or sources"
+    )
     for split in SPLITS:
         hold(torch.equal(task.split(split).x, other.split(split).x), f"{split} has other rows")
 
@@ -118,4 +123,6 @@ def modes(task: Task, known: Modes) -> None:
     hold((distance <= known.radius).double().mean() > 0.95, "more than one row in twenty belongs to no mode")
     expected = known.weights.double() * len(task.test)
     counts = torch.bincount(nearest, minlength=len(expected)).double()
-    hold(((counts - expected).abs() < 5 * expected.sqrt()).all(), "modes are not visited in proportion to their weights")
+    hold(
+        ((counts - expected).abs() < 5 * expected.sqrt()).all(), "modes are not visited in proportion to their weights"
+    )

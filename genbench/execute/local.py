@@ -148,7 +148,9 @@ def warm() -> Any:
     return context
 
 
-def execute(jobs: Sequence[Job], root: Path, watcher: Watcher, processes: int | None = None) -> list[tuple[Job, str, str]]:
+def execute(
+    jobs: Sequence[Job], root: Path, watcher: Watcher, processes: int | None = None
+) -> list[tuple[Job, str, str]]:
     """Do all jobs. KeyboardInterrupt stops them, records each as stopped, and is raised again."""
     context = warm()
     main = sys.modules["__main__"]

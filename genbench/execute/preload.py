@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 
-import sklearn.datasets
 import torch._dynamo  # two seconds that the first optimizer of a process would pay  # noqa: F401
 
 import genbench.run  # noqa: F401

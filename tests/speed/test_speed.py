@@ -117,6 +117,7 @@ def test_a_second_call_takes_at_most_five_seconds(quick, benchmark):
 
 def test_a_report_with_cached_figures_takes_at_most_six_seconds(quick, benchmark):
     (quick[0] / "reports/quick/.inputs").unlink(missing_ok=True)
-    benchmark.pedantic(lambda: quietly("report", "quick", "--file", str(ROOT / "benchmarks.yaml"), cwd=quick[0]), rounds=3)
+    benchmark.pedantic(
+        lambda: quietly("report", "quick", "--file", str(ROOT / "benchmarks.yaml"), cwd=quick[0]), rounds=3
+    )
     assert benchmark.stats["median"] <= 6
-
