@@ -325,7 +325,7 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
     real, fake = torch.randn(7, 1, 2, 2), torch.randn(7, 1, 2, 2)
     penalty = gradient_penalty(lambda x: (x * w).flatten(1).sum(1), real, fake, weight=1.0)
     norm = w.norm()
-    assert penalty.item() == pytest.approx(float((norm - 1) ** 2), rel=1e-5)
+    assert penalty.item() == pytest.approx(((norm - 1) ** 2).item(), rel=1e-5)
     (slope,) = torch.autograd.grad(penalty, w)
     assert torch.allclose(slope, (2 * (norm - 1) * w / norm).detach(), atol=1e-5)
 

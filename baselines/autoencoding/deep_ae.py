@@ -23,7 +23,7 @@ class DeepAE(nn.Module):
         self, spec: Spec, *, latents: int = 8, widths: tuple[int, ...] = (128, 64), rate: float = 2e-3, batch: int = 256
     ) -> None:
         super().__init__()
-        latents = min(latents, spec.size)
+        latents = min(latents, spec.size // 2)  # a code as wide as the row is no code
         self.kind, self.latents, self.rate, self.batch = spec.x, latents, rate, batch
         self.encoder = mlp(spec.size, *widths, latents)
         self.decoder = mlp(latents, *widths[::-1], spec.size)

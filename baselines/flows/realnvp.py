@@ -46,7 +46,7 @@ class RealNVP(nn.Module):
     Masks are a random half and its complement in turn (on a plane: swap), and one fixed standardisation stands for
     their running batch normalisation, so a density never depends on its batch. The bounded scales and Adam's bounded
     steps keep it finite with no clipping. `sample` inverts all of the preprocessing, and so may leave the range by
-    its alpha. Weight decay is AdamW's and heavy: on 1,000 digits, 0.1 gives held-out rows 29 nats and 1 gives 78.
+    its alpha. Weight decay is AdamW's and heavy: on 1,000 digits, 0.1 leaves held-out rows 44 nats and 1 leaves 81.
     """
 
     def __init__(
