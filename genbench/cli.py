@@ -278,9 +278,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except BadInput as error:
         refuse(str(error))
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("genbench: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:

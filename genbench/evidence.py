@@ -220,7 +220,9 @@ class Judged(Evidence):
         train = exam.task.train
         if train.y is None or not isinstance(exam.task.spec.y, Labels):
             raise NotApplicable("the task has no labels to make a judge from")
-        return cls(train.x, train.y, samples.real, samples.fake)
+        noise = torch.Generator(device=train.x.device).manual_seed(0)
+        seen = train.dequantised(exam.task.spec.x, noise)  # as the held-out rows are, or the noise would be judged
+        return cls(seen.x, train.y, samples.real, samples.fake)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def score(desk: Desk, wanted: Sequence[Wanted], at: float) -> list[Record]:
 
 
 def make_task(asked: Asked) -> Task:
-    task: Task = resolve(asked.task_ref)(**asked.task_options)
+    with torch.device("cpu"):  # the same rows on every device
+        task: Task = resolve(asked.task_ref)(**asked.task_options)
     return task.to(torch.get_default_device())
 
 

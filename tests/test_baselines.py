@@ -404,16 +404,15 @@ def test_thief_replays_training_rows_each_once_while_they_last() -> None:
     assert torch.equal(again.rows, thief.rows)
 
 
-def test_noise_fills_the_range_of_each_number() -> None:
-    x = torch.rand(500, 2) * torch.tensor([1.0, 10.0]) - 3
-    noise = Noise(PLANE)
-    noise.fit(stream(x, PLANE.x, len(x)))
-    drawn = noise.sample(20_000)
-    assert torch.allclose(drawn.amin(0), x.amin(0), atol=0.01)
-    assert torch.allclose(drawn.amax(0), x.amax(0), atol=0.01)
-    assert torch.allclose(drawn.mean(0), (x.amin(0) + x.amax(0)) / 2, atol=0.1)
+def test_noise_is_uniform_over_a_range_else_normal_and_coins_on_bits() -> None:
+    drawn = Noise(Spec(Real((2,), -3.0, 7.0))).sample(20_000)
+    assert torch.allclose(drawn.amin(0), torch.tensor(-3.0), atol=0.01)
+    assert torch.allclose(drawn.amax(0), torch.tensor(7.0), atol=0.01)
+    assert torch.allclose(drawn.std(0), torch.tensor(10 / 12**0.5), rtol=0.02)
+    drawn = Noise(PLANE).sample(20_000)
+    assert torch.allclose(drawn.mean(0), torch.zeros(2), atol=0.03)
+    assert torch.allclose(torch.cov(drawn.T), torch.eye(2), atol=0.05)
     coins = Noise(Spec(Bits((3,))))
-    coins.fit(stream(torch.zeros(4, 3), Bits((3,)), 4))
     drawn = coins.sample(4000)
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert drawn.mean() == pytest.approx(0.5, abs=0.03)
