@@ -79,16 +79,16 @@ def test_moderation_only_raises_and_leaves_closed_forms_alone():
 
 
 @pytest.mark.parametrize("spreads", [[1] * 6, [10] + [1] * 5], ids=["alike", "the best is wild"])
-def test_the_best_is_among_the_maybe_best(spreads):
+def test_the_best_is_rarely_thought_beaten(spreads):
     rng = np.random.default_rng(1)
     levels, kept, sizes = [1.0, 1.0, 0.0, 0.0, -1.0, -9.0], 0, []
     for _ in range(REPEATS // 2):
         table = stats.moderated(arms(levels, spreads, 3, rng))
-        best = stats.maybe_best(dict(zip("abcdef", table, strict=True)))
+        best = stats.unbeaten(dict(zip("abcdef", table, strict=True)))
         kept += "a" in best
         sizes.append("f" in best)
-    assert kept / (REPEATS // 2) >= 0.93
-    assert np.mean(sizes) < 0.6  # nine spreads away: mostly seen, even from three seeds
+    assert kept / (REPEATS // 2) >= 0.85  # five pairs, each at 95 %, one of them a tie
+    assert np.mean(sizes) < 0.2  # nine spreads away: nearly always seen, even from three seeds
 
 
 def test_holm_by_hand():

@@ -185,12 +185,11 @@ def costs(runs: Sequence[Result]) -> list[str]:
 
 
 def emphasise(columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Give each cell its interval, and mark the models that may be the best of their column.
+    """Give each cell its interval, and mark the models that no other beats.
 
     The references do not compete, nor does a model that lost runs, for its survivors flatter it, nor one of fewer
     than three. Where no model of a column falls behind, emphasis would say nothing and none is given.
     """
-    contests: list[tuple[dict[str, Student], dict[str, Cell]]] = []
     for i, column in enumerate(columns):
         cells = [row.cells[i] for row in rows if not row.reference and row.cells[i].mean]
         for cell, mean in zip(cells, stats.moderated([c.mean for c in cells if c.mean]), strict=True):
@@ -198,8 +197,6 @@ def emphasise(columns: Sequence[Column], rows: Sequence[Row]) -> None:
         arms = {c.model: -c.mean if column.better == "lower" else c.mean for c in cells if c.mean and c.mean.df > 0}
         entered = {c.model: c for c in cells if c.model in arms and not c.lost and len(c.records) > 2}
         if column.sound and column.better in ("lower", "higher") and len(entered) > 1:
-            contests.append(({model: arms[model] for model in entered}, entered))
-    for contest, entered in contests:
-        best = stats.maybe_best(contest, len(contests))
-        for model, cell in entered.items():
-            cell.best = model in best and len(best) < len(entered)
+            best = stats.unbeaten({model: arms[model] for model in entered})
+            for model, cell in entered.items():
+                cell.best = model in best and len(best) < len(entered)
