@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,6 +19,14 @@ from genbench.record import Estimate
 
 FAIR = 1 / 16  # of its due share, and a mode counts as covered: 20 of 2560 draws where there are 8
 JUDGED = 5000  # labelled rows that make the judge
+
+
+@lru_cache(1)
+def forest(rows: bytes, labels: bytes) -> RandomForestClassifier:
+    """The judge of float32 rows and int64 labels; kept, for one run is judged on the same rows again and again."""
+    y = np.frombuffer(labels, np.int64)
+    x = np.frombuffer(rows, np.float32).reshape(len(y), -1)
+    return RandomForestClassifier(100, random_state=0, n_jobs=1).fit(x, y)
 
 
 @metric("higher", version="1", unit="modes")
@@ -66,13 +75,13 @@ def accepted(e: Judged) -> Estimate:
     """
     at_least(2, real=e.real, fake=e.fake)
     train, real, fake = (rows.float().cpu().numpy() for rows in flat(train=e.train, real=e.real, fake=e.fake))
-    labels = e.labels.cpu().numpy()
+    labels = e.labels.long().cpu().numpy()
     if labels.shape != (len(train),):
         raise BadInput(f"labels have shape {labels.shape}, expected one a training row: ({len(train)},)")
     labelled = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:JUDGED]
     if len(np.unique(labels[labelled])) < 2:
         raise NotApplicable("the labels name fewer than 2 classes: a judge would accept everything")
-    judge = RandomForestClassifier(100, random_state=0, n_jobs=1).fit(train[labelled], labels[labelled])
+    judge = forest(train[labelled].tobytes(), labels[labelled].tobytes())
     (p, p_error), (q, q_error) = (
         share(int((judge.predict_proba(rows).max(1) >= 0.5).sum()), len(rows)) for rows in (fake, real)
     )
