@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 RUNS = Path("runs")
 REPORTS = Path("reports")
+INTERRUPTED = 130
 
 
 class What(StrEnum):
@@ -275,19 +276,21 @@ def refuse(reason: str) -> NoReturn:
 def main() -> None:
     """The entry point: one line and exit code 2 for what a user can mend, 130 for Ctrl-C."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
     except BadInput as error:
         refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        print("genbench: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = 1
     except Exception as error:
         if message := getattr(error, "format_message", None):  # a usage error of the command line itself
             refuse(f"{message()} (genbench --help says more)")
         raise
+    if code == INTERRUPTED:
+        print("genbench: interrupted; the same command goes on from here", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
