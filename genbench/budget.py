@@ -23,6 +23,7 @@ from genbench.errors import Diverged
 from genbench.task import Batch, Task
 
 TRACED = 10  # every tenth turn of a player is traced: its loss, its gradient's norm, whether it is finite
+UNCOUNTED = nullcontext()
 COUNTED = 1000  # FLOPs are counted on a player's second turn (the first may build buffers) and each thousandth
 
 
@@ -286,7 +287,7 @@ class Stage:
         """Open a player's turn: whether it is traced, and a context that counts FLOPs when it is sampled."""
         meter = self.meter(player)
         meter.turns += 1
-        counter = self.counting(meter) if meter.turns % COUNTED == 2 else nullcontext()
+        counter = self.counting(meter) if meter.turns % COUNTED == 2 else UNCOUNTED
         return meter.turns % TRACED == 1, counter
 
     def meter(self, player: str) -> Meter:
