@@ -33,18 +33,18 @@ def test_the_command_line_answers_within_half_a_second(words, benchmark):
 
 
 def bare_batches(task, n):
-    """The rows and the noise of the Stream, drawn as a plain loop would."""
-    x, cell = task.train.x, task.spec.x.cell
+    """The Stream's batches, rows, labels and noise, drawn as a plain loop would."""
+    x, y, cell = task.train.x, task.train.y, task.spec.x.cell
     while True:
         for index in torch.randperm(len(x)).split(n):
             if len(index) == n:
-                yield x[index] + cell * torch.rand(n, *x.shape[1:])
+                yield x[index] + cell * torch.rand(n, *x.shape[1:]), y[index]
 
 
 def bare_vae(task):
     model = VAE(task.spec)
     optimizer = torch.optim.Adam(model.parameters(), lr=model.rate, fused=True)
-    for _, x in zip(range(TURNS), bare_batches(task, model.batch), strict=False):
+    for _, (x, _) in zip(range(TURNS), bare_batches(task, model.batch), strict=False):
         optimizer.zero_grad()
         loss = -model.bound(x, model.k).mean()
         loss.backward()
@@ -55,7 +55,7 @@ def bare_gan(task):
     model = GAN(task.spec)
     critic, generator = model.adam(model.critic.parameters()), model.adam(model.generator.parameters())
     batches = bare_batches(task, model.batch)
-    for turn, x in zip(range(TURNS), batches, strict=False):
+    for turn, (x, _) in zip(range(TURNS), batches, strict=False):
         if turn % 2 == 0:
             with torch.no_grad():
                 fake = model.sample(len(x))
