@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -244,7 +244,7 @@ def alias(kind: str, name: str, options: Options) -> tuple[str, Options]:
     return ref, {**catalogue.options(kind, real), **given}
 
 
-def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", seeds: Sequence[int] | None = None) -> Plan:
+def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu") -> Plan:
     """Resolve and check every name and option, and give each run its id. BadInput before anything runs."""
     metrics = {metric: alias("metrics", metric, options) for metric, options in benchmark.metrics.items()}
     models = {model: alias("models", model, options) for model, options in benchmark.models.items()}
@@ -258,7 +258,7 @@ def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", seeds
             checkpoint=budget.checkpoint, code=provenance.code(*provenance.HARNESS, model_ref, task_ref),
             data=memo.data(task_ref, task_options), device=device, torch=torch_version,
         )
-        for seed in (seeds or range(benchmark.seeds))
+        for seed in range(benchmark.seeds)
         for task, (task_ref, task_options) in tasks.items()
         for model, (model_ref, hyper) in models.items()
     )  # fmt: skip

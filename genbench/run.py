@@ -90,9 +90,13 @@ def make_space(task: Task) -> Space:
     return space
 
 
+def built(build: Any, task: Task, **hyper: Any) -> Any:
+    """A model from the spec alone, or, for the one privileged entrant, from the task."""
+    return build(task if getattr(build, "sees_task", False) else task.spec, **hyper)
+
+
 def make_model(asked: Asked, task: Task) -> Any:
-    build = resolve(asked.model_ref)
-    return build(task if getattr(build, "sees_task", False) else task.spec, **asked.hyper)
+    return built(resolve(asked.model_ref), task, **asked.hyper)
 
 
 def parameters(model: Any) -> int | None:

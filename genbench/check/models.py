@@ -14,6 +14,7 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check.common import Check, hold
 from genbench.model import Autoencoder, Bounded, Decoder, Density, Encoder, Sampler, can
+from genbench.run import built
 from genbench.task import Task
 
 EXAMPLES = 4_000
@@ -24,12 +25,12 @@ def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
     return a.shape == b.shape and bool(torch.allclose(a, b, rtol=tolerance, atol=tolerance))
 
 
-def fitted(build: Any, task: Task, examples: int = EXAMPLES, **stream: Any) -> Any:
+def fitted(build: Any, stream: Stream) -> Any:
     """A model after a small budget, from fixed seeds."""
     seed_everything(1)
-    model = build(task if getattr(build, "sees_task", False) else task.spec)
-    model.fit(Stream(task, Budget(examples), model=model, **stream))
-    return model
+    stream.model = built(build, stream.task)
+    stream.model.fit(stream)
+    return stream.model
 
 
 def drawn(model: Any, n: int = 64, seed: int = 2) -> Tensor:
@@ -58,7 +59,8 @@ class ModelChecks:
     task: Task
 
     def __post_init__(self) -> None:
-        self.model = fitted(self.build, self.task)
+        self.stream = Stream(self.task, Budget(EXAMPLES))
+        self.model = fitted(self.build, self.stream)
         self.x = self.task.valid.x[:50]
 
     def asks(self, model: Any) -> dict[type, Callable[[], Any]]:
@@ -96,35 +98,22 @@ class ModelChecks:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
 
     def budget(self) -> None:
-        stream = Stream(self.task, Budget(EXAMPLES))
-        seed_everything(1)
-        model = self.build(self.task if getattr(self.build, "sees_task", False) else self.task.spec)
-        stream.model = model
-        model.fit(stream)
-        hold(stream.used <= EXAMPLES, f"used {stream.used} of {EXAMPLES} examples")
+        hold(self.stream.used <= EXAMPLES, f"used {self.stream.used} of {EXAMPLES} examples")
 
     def one_batch(self) -> None:
         for examples in (1, 64, 256):
-            model = fitted(self.build, self.task, examples)
+            model = fitted(self.build, Stream(self.task, Budget(examples)))
             if can(type(model), Sampler):
                 hold(torch.isfinite(drawn(model, 8)).all(), f"samples are not finite after {examples} examples")
 
     def undisturbed(self, offers: set[type]) -> None:
-        looked_at: list[Any] = []
-
         def look(at: float) -> None:
-            model = looked_at[0]
-            with aside(model, 5):
+            with aside(stream.model, 5):
                 for capability in sorted(offers, key=str):
-                    self.asks(model)[capability]()
+                    self.asks(stream.model)[capability]()
 
-        def build(spec: Any) -> Any:
-            looked_at.append(self.build(spec))
-            return looked_at[0]
-
-        build.sees_task = getattr(self.build, "sees_task", False)  # type: ignore[attr-defined]
-        seen = fitted(build, self.task, at=(0.1, 0.35, 0.6), observe=look)
-        self.same(seen, offers, "training went another way when it was evaluated on its way")
+        stream = Stream(self.task, Budget(EXAMPLES), at=(0.1, 0.35, 0.6), observe=look)
+        self.same(fitted(self.build, stream), offers, "training went another way when it was evaluated on its way")
 
     def same(self, other: Any, offers: set[type], otherwise: str) -> None:
         for capability in sorted(offers, key=str):
@@ -136,7 +125,7 @@ class ModelChecks:
 
     def save_and_load(self, offers: set[type]) -> None:
         seed_everything(9)
-        other = self.build(self.task if getattr(self.build, "sees_task", False) else self.task.spec)
+        other = built(self.build, self.task)
         other.load_state_dict({name: value.clone() for name, value in self.model.state_dict().items()})
         self.same(other, offers, "a loaded model answers otherwise")
 
