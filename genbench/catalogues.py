@@ -15,19 +15,19 @@ TASKS = {
 }
 
 METRICS = {
-    "frechet": "genbench.metrics.distance:frechet",
-    "kid": "genbench.metrics.distance:kid",
-    "inception_score": "genbench.metrics.distance:inception_score",
+    "frechet": "genbench.metrics.moments:frechet",
+    "kid": "genbench.metrics.kernels:kid",
+    "inception_score": "genbench.metrics.classes:inception_score",
     "log_likelihood": "genbench.metrics.likelihood:log_likelihood",
     "likelihood_bound": "genbench.metrics.likelihood:likelihood_bound",
     "bits_per_dim": "genbench.metrics.likelihood:bits_per_dim",
     "uniformity": "genbench.metrics.testing:uniformity",
     "wasserstein_bracket": "genbench.metrics.transport:wasserstein_bracket",
     "projected_wasserstein": "genbench.metrics.transport:projected_wasserstein",
-    "modes": "genbench.metrics.coverage:modes",
-    "high_quality": "genbench.metrics.coverage:high_quality",
-    "accepted": "genbench.metrics.coverage:accepted",
-    "copying": "genbench.metrics.coverage:copying",
+    "modes": "genbench.metrics.support:modes",
+    "high_quality": "genbench.metrics.support:high_quality",
+    "accepted": "genbench.metrics.judge:accepted",
+    "copying": "genbench.metrics.neighbours:copying",
     "reconstruction": "genbench.metrics.codes:reconstruction",
 }
 

@@ -8,8 +8,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from genbench.cli import main
 
@@ -35,3 +37,15 @@ def genbench(capsys, monkeypatch, tmp_path):
         return SimpleNamespace(returncode=ended.value.code or 0, stdout=said.out, stderr=said.err)
 
     return call
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    ink, label = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(ink))
+    return ink[order] / 16, label[order]

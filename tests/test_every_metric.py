@@ -157,7 +157,7 @@ def test_what_is_not_finite_is_refused(name, bad):
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
             continue
         if field == "values" and bad == -np.inf:
-            continue  # a density of 0: an answer, see test_known_answers
+            continue  # a density of 0: an answer, see tests/known
         made = arrays(metric(name).evidence)
         made[field].flat[3] = bad
         refuses(name, made)
