@@ -26,3 +26,13 @@ def spd(noise, d):
 
 def uniform(n):
     return np.full(n, 1 / n)
+
+
+def held(estimates, truth, z=1.96):
+    """The share of intervals value +- z error that hold the truth; bounds use their own low and high."""
+    return np.mean(
+        [
+            e.low <= truth <= e.high if e.low is not None and e.high is not None else abs(e.value - truth) <= z * e.error
+            for e in estimates
+        ]
+    )
