@@ -30,9 +30,9 @@ def uniform(n):
 
 def held(estimates, truth, z=1.96):
     """The share of intervals value +- z error that hold the truth; bounds use their own low and high."""
-    return np.mean(
-        [
-            e.low <= truth <= e.high if e.low is not None and e.high is not None else abs(e.value - truth) <= z * e.error
-            for e in estimates
-        ]
-    )
+
+    def holds(e):
+        low, high = (e.value - z * e.error, e.value + z * e.error) if e.low is None else (e.low, e.high)
+        return low <= truth <= high
+
+    return np.mean([holds(e) for e in estimates])

@@ -22,7 +22,7 @@ def seconds(work):
 
 @pytest.fixture
 def race(benchmark):
-    """`race(work, against, ours, theirs, least=...)`: the median of theirs over ours, pair by pair, is at least that."""
+    """`race(work, against, ours, theirs, least=...)`: theirs over ours, the median over pairs, is at least that."""
 
     def run(work, against, ours, theirs, *, least, rounds=5, note=""):
         times = []
