@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from baselines.nets import dequantised, pictured
-from genbench.task import Bits, Real, Spec
+from genbench.task import Bits, Counts, Real, Spec
 
 
 def standard_normal(x: Tensor) -> Tensor:
@@ -43,12 +43,13 @@ class Gaussian(nn.Module):
         axes = len(self.kind.shape)
         return normal(x.flatten(-axes), self.mean(raw).flatten(-axes), self.GAIN * self.scale.flatten())
 
+    def draw(self, raw: Tensor) -> Tensor:
+        mean = self.mean(raw)
+        return mean + (self.GAIN * self.scale).exp() * torch.randn_like(mean)
+
     def sample(self, raw: Tensor) -> Tensor:
         """A draw; of a picture the mean, with the task's own dequantisation noise, as the field shows pictures."""
-        mean = self.mean(raw)
-        if self.kind.levels:
-            return dequantised(mean, self.kind)
-        return mean + (self.GAIN * self.scale).exp() * torch.randn_like(mean)
+        return dequantised(self.mean(raw), self.kind) if self.kind.levels else self.draw(raw)
 
 
 class Bernoulli(nn.Module):
@@ -65,12 +66,16 @@ class Bernoulli(nn.Module):
         """(k, n) from x (n, *shape) and raw (k, n, d)."""
         return logsigmoid((2 * x.flatten(-len(self.kind.shape)) - 1) * raw).sum(-1)
 
-    def sample(self, raw: Tensor) -> Tensor:
+    def draw(self, raw: Tensor) -> Tensor:
         return torch.bernoulli(self.mean(raw))
+
+    sample = draw
 
 
 def likelihood(spec: Spec) -> Gaussian | Bernoulli:
     """Bernoulli on Bits, Gaussian on Real."""
+    if isinstance(spec.x, Counts):
+        raise NotImplementedError("needs real rows or bits, not counts")
     return Bernoulli(spec.x) if isinstance(spec.x, Bits) else Gaussian(spec.x)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from genbench.task import Bits, Real
+from genbench.task import Bits, Counts, Real
 
 
 def mlp(
@@ -25,9 +25,41 @@ def leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
 
 
-def centred(x: Tensor, kind: Real | Bits) -> Tensor:
+def down(shape: tuple[int, ...], channels: tuple[int, ...], size: int) -> nn.Sequential:
+    """Flat pictures (n, c h w) to `size` numbers: each convolution halves the sides."""
+    layers: list[nn.Module] = [nn.Unflatten(1, shape)]
+    for narrow, wide in pairwise((shape[0], *channels)):
+        layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU()]
+    low, left = (side >> len(channels) for side in shape[1:])
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * low * left, size))
+
+
+def up(size: int, channels: tuple[int, ...], shape: tuple[int, ...]) -> nn.Sequential:
+    """`down` the other way: each transposed convolution doubles the sides, its kernel a multiple of its stride."""
+    low, left = (side >> len(channels) for side in shape[1:])
+    start = (channels[-1], low, left)
+    layers: list[nn.Module] = [nn.Linear(size, channels[-1] * low * left), nn.Unflatten(1, start)]
+    for wide, narrow in pairwise((*channels[::-1], shape[0])):
+        layers += [nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1)]
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def halvings(shape: tuple[int, ...]) -> int:
+    """How often the sides of a picture halve before one is odd or 4. NotImplementedError where they never do."""
+    times = 0
+    if len(shape) == 3:
+        while all((side >> times) % 2 == 0 and side >> times > 4 for side in shape[1:]):
+            times += 1
+    if not times:
+        raise NotImplementedError(f"needs pictures (c, h, w) with even sides above 4, not {shape}")
+    return times
+
+
+def centred(x: Tensor, kind: Real | Bits | Counts) -> Tensor:
     """Rows (n, *shape) as flat numbers (n, d), in [-1, 1] where the kind has a range."""
     flat = x.flatten(1)
+    if isinstance(kind, Counts):
+        raise NotImplementedError("needs real rows or bits, not counts")
     if isinstance(kind, Bits):
         return 2 * flat - 1
     if kind.low is None or kind.high is None:
@@ -35,10 +67,12 @@ def centred(x: Tensor, kind: Real | Bits) -> Tensor:
     return (flat - (kind.low + kind.high) / 2) * (2 / (kind.high - kind.low))
 
 
-def pictured(raw: Tensor, kind: Real | Bits) -> Tensor:
+def pictured(raw: Tensor, kind: Real | Bits | Counts) -> Tensor:
     """A network's numbers (..., d) as rows (..., *shape): probabilities of bits, sigmoids between the middles of
     the lowest and the highest cell where there is a range, else themselves."""
     rows = raw.unflatten(-1, kind.shape)
+    if isinstance(kind, Counts):
+        raise NotImplementedError("needs real rows or bits, not counts")
     if isinstance(kind, Bits):
         return rows.sigmoid()
     if kind.low is None or kind.high is None:
@@ -46,7 +80,7 @@ def pictured(raw: Tensor, kind: Real | Bits) -> Tensor:
     return rows.sigmoid() * (kind.high - kind.low - kind.cell) + (kind.low + kind.cell / 2)
 
 
-def dequantised(picture: Tensor, kind: Real | Bits) -> Tensor:
+def dequantised(picture: Tensor, kind: Real | Bits | Counts) -> Tensor:
     """The picture with the noise that the task's own rows carry: uniform over a cell, none where none was quantised.
 
     A deterministic decoder cannot make it, and a critic would tell real from fake by it alone.

@@ -7,13 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genbench.task import Bits, Spec
+from genbench.task import Bits, Counts, Spec
 
 
 class Noise:
     """The floor, which sees no row: uniform where there is a range, fair coins on bits, else standard normal."""
 
     def __init__(self, spec: Spec) -> None:
+        if isinstance(spec.x, Counts):
+            raise NotImplementedError("counts have no law that sees no row")
         self.kind = spec.x
 
     def fit(self, stream: Any) -> None:

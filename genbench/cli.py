@@ -1,4 +1,4 @@
-"""The command line: run | report | check | list. Whatever a user can mend ends in one clear line and exit code 2."""
+"""The command line: run | score | report | check | list. What a user can mend is one clear line and exit code 2."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 RUNS = Path("runs")
 REPORTS = Path("reports")
 INTERRUPTED = 130
+SOURCES = "a folder of images, .npz[:KEY], .npy, .safetensors[:KEY], task:NAME/SPLIT, a run, a TorchScript file"
 
 
 class What(StrEnum):
@@ -184,6 +185,35 @@ def run(
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
     print(f"report: {write_report(plan, root, out or REPORTS / name)}")
+
+
+@app.command()
+def score(
+    real: Annotated[str, typer.Argument(help=f"The rows to hold them against: {SOURCES}.")],
+    fake: Annotated[str, typer.Argument(help="The rows to judge: any of these, such as a run's or a generator's.")],
+    space: Annotated[str | None, typer.Option(help="Where rows are compared; the task's own, else pixels.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, with commas; all that samples allow.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="At most so many rows a side, of a fixed shuffle.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects with `name`, `value`, `error`.")] = False,
+    resize: Annotated[int | None, typer.Option(help="Bring images of bytes to this many pixels a side.")] = None,
+    real_train: Annotated[str | None, typer.Option(help="Training rows, to test whether FAKE copies them.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Run a TorchScript file; accept a space's weights.")] = False,
+    latents: Annotated[str | None, typer.Option(help="Call it with normal z of (n, D): D, or 100x1x1.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of a generator.")] = 0,
+    runs: RunsOption = RUNS,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Judge samples against real rows, with no model: every metric that they allow, each with its error and its n."""
+    from genbench.report import terminal
+    from genbench.score import Asked, score
+    from genbench.sources import Reading
+
+    if trust:
+        os.environ["GENBENCH_TRUST"] = "1"  # how spaces ask
+    asked = Asked(space, listed(metrics), n, real_train, device)
+    with terminal.watching() as watch:
+        found = score(real, fake, asked, Reading(resize, trust, latents, seed, runs), watch)
+    terminal.show(found, as_json)
 
 
 @app.command()

@@ -6,8 +6,11 @@ model, or other evidence. So metric -> evidence -> capability is read from annot
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
@@ -16,11 +19,23 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from genbench import annealing
 from genbench.checkpoint import save_whole
 from genbench.errors import BadInput, NotApplicable
-from genbench.model import Autoencoder, Bounded, Density, Sampler, can, methods
+from genbench.model import (
+    Autoencoder,
+    Bounded,
+    Density,
+    Encoder,
+    ExactSampler,
+    Joint,
+    Sampler,
+    Unnormalised,
+    can,
+    methods,
+)
 from genbench.spaces import Space
-from genbench.task import Labels, Rows, Spec, Task
+from genbench.task import Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
 MEMORISABLE = 10_000  # training rows that the copying evidence looks among
@@ -55,15 +70,18 @@ class Exam:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A few tensors. Kinds that are cheap to make again from others are not kept on disk."""
+    """A few tensors; one with a default may be empty. Kinds that are cheap to make again are not kept on disk, and
+    costly ones are collected once, at the end."""
 
     kept: ClassVar[bool] = True
+    at_end: ClassVar[bool] = False
     seen_through_a_space: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if not isinstance(value, int):
+            left_out = f.default is not MISSING and isinstance(value, Tensor) and not value.numel()
+            if not (isinstance(value, int) or left_out):
                 object.__setattr__(self, f.name, tensor(f.name, value))
 
     def save(self, folder: Path) -> None:
@@ -134,6 +152,11 @@ class Features(Evidence):
             object.__setattr__(self, name, x.double().flatten(1) if x.ndim > 1 else x.double()[:, None])
         same_shape(self.real, self.fake)
 
+    @cached_property
+    def of_pairs(self) -> dict[Any, Any]:
+        """What metrics have made of all pairs of rows: they are met once, for all metrics that ask."""
+        return {}
+
     @classmethod
     def collect(cls, samples: Samples, exam: Exam) -> Features:
         return cls(exam.space.features(samples.real), exam.space.features(samples.fake))
@@ -179,8 +202,43 @@ class Symbols(Evidence):
         classes = exam.task.spec.y
         if not isinstance(classes, Labels):
             raise NotApplicable("the task has neither known modes nor classes")
-        draws = exam.space.logits(samples.fake).argmax(1)
-        return cls(draws, torch.full((classes.n,), 1 / classes.n), exhaustive=1)
+        logits = exam.space.logits(samples.fake)
+        if logits.shape[1] != classes.n:
+            raise NotApplicable(f"the space's classifier knows {logits.shape[1]} classes, the task {classes.n}")
+        return cls(logits.argmax(1), torch.full((classes.n,), 1 / classes.n), exhaustive=1)
+
+
+@dataclass(frozen=True)
+class Draws(Evidence):
+    """Draws (m,), integers in range(n), of a sampler that should give each of n symbols alike."""
+
+    draws: Tensor
+    n: int
+    kept: ClassVar[bool] = False
+    seen_through_a_space: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "n", operator.index(self.n))
+        except TypeError:
+            raise BadInput(f"n={self.n}; it is the number of symbols, an integer") from None
+        super().__post_init__()
+        x = self.draws
+        if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool or x.ndim != 1:
+            raise BadInput(f"draws must be integers (m,), not {x.dtype} of shape {tuple(x.shape)}")
+        object.__setattr__(self, "draws", x.long())
+        if not 0 <= int(self.draws.min()) <= int(self.draws.max()) < self.n:
+            raise BadInput(f"draws must lie in 0..{self.n - 1}")
+
+    @classmethod
+    def collect(cls, symbols: Symbols, exam: Exam) -> Draws:
+        """The draws that are a symbol."""
+        if float((symbols.weights * symbols.n / symbols.weights.sum() - 1).abs().max()) > 1e-4:
+            raise NotApplicable("the true weights are not uniform")
+        drawn = symbols.draws[symbols.draws >= 0]
+        if not len(drawn):
+            raise NotApplicable(f"none of {len(symbols.draws)} draws belongs to a mode")
+        return cls(drawn, symbols.n)
 
 
 @dataclass(frozen=True)
@@ -199,6 +257,8 @@ class Copies(Evidence):
 
     @classmethod
     def collect(cls, samples: Samples, exam: Exam) -> Copies:
+        if not len(exam.task.train):
+            raise NotApplicable("no training rows are known that the fakes could copy")
         noise = torch.Generator(device=samples.fake.device).manual_seed(0)
         train = exam.task.train[:MEMORISABLE].dequantised(exam.task.spec.x, noise)
         return cls(train.x, samples.real, samples.fake)
@@ -269,8 +329,160 @@ class Reconstructions(Evidence):
         return cls(exam.rows.x, model.decode(model.encode(exam.rows.x)))
 
 
+@dataclass(frozen=True)
+class LogWeights(Evidence):
+    """Log importance weights (samples, rows) in nats: over a row's samples, the mean of exp is its density p(x)."""
+
+    values: Tensor
+    at_end: ClassVar[bool] = True
+
+    ROWS: ClassVar[int] = 50
+    CHAINS: ClassVar[int] = 8
+    TEMPERATURES: ClassVar[int] = 200
+
+    @property
+    def bounds(self) -> Tensor:
+        """log (1/k) sum_i w_i for each row (rows,): its own stochastic lower bound on log p(x)."""
+        return self.values.double().logsumexp(0) - math.log(len(self.values))
+
+    @classmethod
+    def collect(cls, model: Joint, exam: Exam) -> LogWeights:
+        """By annealing from the prior to the posterior of each of the first ROWS held-out rows."""
+        betas = annealing.temperatures(cls.TEMPERATURES)
+        return cls(annealing.row_weights(model, exam.rows.x[: cls.ROWS], cls.CHAINS, betas))
+
+
+NONE = torch.zeros(0)
+
+
+@dataclass(frozen=True)
+class AnnealedWeights(Evidence):
+    """Log weights in nats, (chains,) of one constant Z or (chains, rows) of one a row.
+
+    The mean of exp(forward) is Z. The mean of exp(-reverse) is 1/Z where `exact` is 1: every reverse chain began at an
+    exact draw. values (n,): log p(x) + log Z of held-out rows, where rows were asked about.
+    """
+
+    forward: Tensor
+    reverse: Tensor = NONE
+    values: Tensor = NONE
+    exact: int = 1
+    at_end: ClassVar[bool] = True
+
+    CHAINS: ClassVar[int] = 100
+    TEMPERATURES: ClassVar[int] = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("reverse", self.reverse)
+        for name in ("forward", "values"):
+            if bool((getattr(self, name) == torch.inf).any()):
+                raise BadInput(f"{name} has +inf, which no log weight and no log-density is; mend what made it")
+
+    @classmethod
+    def collect(cls, model: Unnormalised, exam: Exam) -> AnnealedWeights:
+        """Reverse chains begin at exact draws where the model has them, else at its samples, else there are none."""
+        betas, x = annealing.temperatures(cls.TEMPERATURES), exam.rows.x
+        forward = annealing.forward(model, x[:1].expand(cls.CHAINS, *x.shape[1:]), betas)
+        starts, exact = draws(model, cls.CHAINS)
+        reverse = NONE if starts is None else annealing.reverse(model, starts, betas)
+        return cls(forward, reverse, -model.energy(x), exact)
+
+
+def draws(model: Unnormalised, n: int) -> tuple[Tensor | None, int]:
+    """n draws of a model, and 1 where they are exact; none where it has no way to draw."""
+    for capability, ask, exact in ((ExactSampler, "exact_sample", 1), (Sampler, "sample", 0)):
+        try:
+            if can(type(model), capability):
+                return getattr(model, ask)(n), exact
+        except NotImplementedError:
+            continue
+    return None, 0
+
+
+@dataclass(frozen=True)
+class PairedImages(Evidence):
+    """Images (n, 1 or 3, h, w), in [0, 1] or bytes, and what was made to look like them; both kept in float64.
+
+    On this scale the data range that PSNR and SSIM speak of is 1. What was made may leave it.
+    """
+
+    real: Tensor
+    again: Tensor
+    kept: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_shape(self.real, self.again)
+        for name in ("real", "again"):
+            x = getattr(self, name)
+            finite(name, x)
+            object.__setattr__(self, name, x.double() / 255 if x.dtype == torch.uint8 else x.double())
+        if self.real.ndim != 4 or self.real.shape[1] not in (1, 3):
+            raise NotApplicable(f"rows of shape {tuple(self.real.shape[1:])} are no images (1 or 3, h, w)")
+        if len(self.real) != len(self.again):
+            raise BadInput(f"{len(self.real)} images, but {len(self.again)} made to look like them")
+        low, high = float(self.real.min()), float(self.real.max())
+        if low < -1e-6 or high > 1 + 1e-6:
+            raise BadInput(f"real has values in [{low:.4g}, {high:.4g}]; give bytes, or bring floats to [0, 1]")
+
+    @classmethod
+    def collect(cls, pair: Reconstructions, exam: Exam) -> PairedImages:
+        """Brought to [0, 1] from the range that the task states."""
+        x = exam.task.spec.x
+        low, high = (x.low, x.high) if isinstance(x, Real) else (0.0, 1.0)
+        if low is None or high is None:
+            raise NotApplicable("the task does not state the range of its values, which the data range is")
+        return cls(*((rows.double() - low) / (high - low) for rows in (pair.real, pair.again)))
+
+
+@dataclass(frozen=True)
+class Codes(Evidence):
+    """Codes (n, d) of held-out rows and their classes (n,)."""
+
+    codes: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("codes", self.codes)
+        if self.labels.ndim != 1 or self.labels.is_floating_point() or len(self.labels) != len(self.codes):
+            told = f"{str(self.labels.dtype)[6:]} of shape {tuple(self.labels.shape)}"
+            raise BadInput(f"labels is {told}; {len(self.codes)} whole numbers are needed, one a code")
+
+    @classmethod
+    def collect(cls, model: Encoder, exam: Exam) -> Codes:
+        """Of the rows that have a class."""
+        if exam.rows.y is None or not isinstance(exam.task.spec.y, Labels):
+            raise NotApplicable("the task has no classes that codes could keep apart")
+        known = exam.rows.y >= 0
+        return cls(model.encode(exam.rows.x[known]), exam.rows.y[known])
+
+
+@dataclass(frozen=True)
+class Pictures(Evidence):
+    """Samples of pictures: real (n, c, h, w) and fake (m, c, h, w)."""
+
+    real: Tensor
+    fake: Tensor
+    kept: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_shape(self.real, self.fake)
+        finite("real", self.real)
+        finite("fake", self.fake)
+        if self.real.ndim != 4 or min(self.real.shape[2:]) < 3:
+            raise NotApplicable(f"rows of shape {tuple(self.real.shape[1:])} are no pictures (c, h, w) of 3x3 or more")
+
+    @classmethod
+    def collect(cls, samples: Samples, exam: Exam) -> Pictures:
+        return cls(samples.real, samples.fake)
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
+    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures,
 )  # fmt: skip
 
 

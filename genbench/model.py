@@ -44,7 +44,37 @@ class Autoencoder(Encoder, Decoder, Protocol):
     """Both ways: what a reconstruction needs."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder)
+class Unnormalised(Protocol):
+    """A path of laws p_beta(x) = exp(-energy(x, beta)) / Z_beta, from one that is known to the model's own at 1."""
+
+    def energy(self, x: Tensor, beta: float = 1.0) -> Tensor:
+        """Energies (n,) in nats: log_prob(x) = -energy(x) - log Z."""
+
+    def step(self, x: Tensor, beta: float = 1.0) -> Tensor:
+        """One transition that leaves p_beta as it is; at beta = 0 a fresh draw of p_0, whatever x is."""
+
+    def log_z0(self) -> Tensor:
+        """The exact log of Z at beta = 0."""
+
+
+class ExactSampler(Protocol):
+    """What an Unnormalised model offers besides, where it can: draws that no chain had to converge to."""
+
+    def exact_sample(self, n: int) -> Tensor:
+        """n independent draws of exactly the model's law."""
+
+
+class Joint(Decoder, Protocol):
+    """A decoder with a law: z from N(0, I), x from p(x | z)."""
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(z) + log p(x | z) in nats (n,), differentiable in z (n, d)."""
+
+    def simulate(self, z: Tensor) -> Tensor:
+        """A draw of p(x | z) a row, noise and all: with z from `latent`, z is an exact draw of p(z | x)."""
+
+
+CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint)
 
 
 def methods(capability: type) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from genbench import checkpoint, provenance
 from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load, resolve
 from genbench.errors import BadInput, Diverged, NotApplicable
-from genbench.evidence import Desk, Exam
+from genbench.evidence import Desk, Exam, needs
 from genbench.metric import Metric
 from genbench.record import (
     PARTIAL,
@@ -62,12 +62,16 @@ def as_record(
 
 
 def score(desk: Desk, wanted: Sequence[Wanted], at: float) -> list[Record]:
-    """Every wanted metric of one exam; one that cannot answer says why and stops no other."""
+    """Every wanted metric of one exam; one that cannot answer says why and stops no other. Costly evidence waits for
+    the end."""
     space = desk.exam.space
     named = {"space": f"{space.name}:{space.digest}" if space.digest else space.name}
+    named |= {"resized": space.resized} if space.resized else {}
     records = []
     for want in wanted:
         metric = load("metrics", want.name)
+        if at < 1 and needs(metric.evidence)[0].at_end:
+            continue
         options = metric.with_options(want.options)
         seen = named if metric.evidence.seen_through_a_space else {}
         outcome: Estimate | Exception
@@ -86,7 +90,8 @@ def make_task(asked: Asked) -> Task:
 
 
 def make_space(task: Task) -> Space:
-    space: Space = load("spaces", task.space)()
+    build = load("spaces", task.space)
+    space: Space = build.of(task.spec.x) if hasattr(build, "of") else build()
     return space
 
 

@@ -37,6 +37,13 @@ class Bits:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How often each thing stands in a row, as words in a document: whole numbers, at least one of them above 0."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Labels:
     """One class of n; -1 where a row has none."""
 
@@ -44,14 +51,14 @@ class Labels:
     shape: tuple[int, ...] = ()
 
 
-Kind = Real | Bits | Labels
+Kind = Real | Bits | Counts | Labels
 
 
 @dataclass(frozen=True)
 class Spec:
     """What the two sides of a batch are; it alone chooses a model's networks and likelihood."""
 
-    x: Real | Bits
+    x: Real | Bits | Counts
     y: Kind | None = None
 
     @property
@@ -83,7 +90,7 @@ class Rows:
     def to(self, device: torch.device) -> Rows:
         return Rows(self.x.to(device), None if self.y is None else self.y.to(device))
 
-    def dequantised(self, kind: Real | Bits, noise: Generator) -> Rows:
+    def dequantised(self, kind: Real | Bits | Counts, noise: Generator) -> Rows:
         """Uniform noise over each cell, so that a density exists; the rows themselves where nothing was quantised."""
         cell = kind.cell if isinstance(kind, Real) else 0.0
         if not cell:

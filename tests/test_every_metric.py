@@ -20,9 +20,11 @@ from genbench import catalogue, check, evidence
 from genbench.errors import BadInput, NotApplicable
 
 DATA = Path(__file__).parent / "data"
-NAMES = catalogue.names("metrics")
+ELSEWHERE = ("ms_ssim", "lpips")  # they take large images, and weights: tests/known/test_pairs.py
+NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
+IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
 
 
 def metric(name):
@@ -42,6 +44,8 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"fake": 3 * noise.normal(size=(m, CLASSES))}
     if kind is evidence.Symbols:
         return {"draws": noise.integers(CLASSES, size=m), "weights": np.full(CLASSES, 1 / CLASSES)}
+    if kind is evidence.Draws:
+        return {"draws": noise.integers(CLASSES, size=m), "n": CLASSES}
     if kind is evidence.Copies:
         return {name: noise.normal(size=(rows, d)) for name, rows in (("train", 80), ("held", n), ("fake", m))}
     if kind is evidence.Judged:
@@ -56,6 +60,18 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"values": noise.normal(size=n), "size": d, "levels": 16}
     if kind is evidence.Bounds:
         return {"values": noise.normal(size=n), "k": 10}
+    if kind is evidence.LogWeights:
+        return {"values": noise.normal(size=(7, n))}
+    if kind is evidence.AnnealedWeights:  # normal log weights of variance 1 have Z = 1 at these means
+        weights = {"forward": noise.normal(size=n) - 0.5, "reverse": noise.normal(size=m) + 0.5}
+        return {**weights, "values": noise.normal(size=n), "exact": 1}
+    if kind is evidence.PairedImages:
+        real = noise.uniform(size=(n, d, 12, 12))
+        return {"real": real, "again": real + 0.1 * noise.normal(size=real.shape)}
+    if kind is evidence.Codes:
+        return {"codes": noise.normal(size=(n, d)), "labels": noise.integers(CLASSES, size=n)}
+    if kind is evidence.Pictures:
+        return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -120,9 +136,9 @@ def test_one_row_is_refused(name):
     refuses(name, arrays(metric(name).evidence, n=1, m=1), "at least|takes 2")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "wasserstein_bracket"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in IN_PARTS])
 def test_two_rows_are_enough(name):
-    """But for the bracket, which takes two pieces a block and says how many rows that is."""
+    """But where rows are shared out: two pieces a block or two halves take more, and say how many."""
     sound(ask(name, arrays(metric(name).evidence, n=2, m=2)))
 
 
@@ -140,7 +156,7 @@ def test_constant_rows(name, value):
         made[field] = np.full_like(made[field], value)
     if "draws" in made:
         made["draws"] = np.zeros_like(made["draws"])
-    sound(ask(name, made)) if name != "accepted" else sound_or_refused(name, made)
+    sound(ask(name, made)) if name not in ("accepted", "psnr", "ssim", "sharpness") else sound_or_refused(name, made)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -156,8 +172,8 @@ def test_what_is_not_finite_is_refused(name, bad):
     for field, values in arrays(metric(name).evidence).items():
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
             continue
-        if field == "values" and bad == -np.inf:
-            continue  # a density of 0: an answer, see tests/known
+        if field in ("values", "forward") and bad == -np.inf:
+            continue  # a density or weight of 0: an answer, see tests/known
         made = arrays(metric(name).evidence)
         made[field].flat[3] = bad
         refuses(name, made)
@@ -180,19 +196,19 @@ def test_rows_of_two_shapes_are_refused(name):
     refuses(name, {**made, last: made[last][:, :2]}, "shape")
 
 
-@pytest.mark.parametrize("name", of_kind(evidence.LogProbs, evidence.Bounds, evidence.Symbols, evidence.Logits))
+@pytest.mark.parametrize("name", of_kind(evidence.LogProbs, evidence.Bounds, evidence.Symbols, evidence.Draws, evidence.Logits))
 def test_arrays_of_another_rank_are_refused(name):
     made = arrays(metric(name).evidence)
     field = next(iter(made))
     refuses(name, {**made, field: made[field][..., None]}, "shape")
 
 
-@pytest.mark.parametrize("name", of_kind(evidence.Symbols))
+@pytest.mark.parametrize("name", of_kind(evidence.Symbols, evidence.Draws))
 def test_what_is_no_draw_is_refused(name):
     made = arrays(metric(name).evidence)
     for draws in ([0, 1, CLASSES], [0, -2, 1], [0.5, 1.0, 2.0], [True, False]):
         refuses(name, {**made, "draws": np.array(draws)}, "draws")
-    for weights in ([0.5, -0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0]):
+    for weights in ([0.5, -0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0]) if "weights" in made else ():
         refuses(name, {**made, "weights": np.array(weights)}, "weights")
 
 
@@ -206,9 +222,9 @@ def test_every_float_serves(name, dtype):
     assert ask(name, coarse).value == pytest.approx(ask(name, same).value, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "wasserstein_bracket"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in IN_PARTS])
 def test_the_order_of_rows_does_not_matter(name):
-    """But for the bracket, whose blocks are other blocks then."""
+    """But where rows are shared out, for the parts are other parts then."""
     made = arrays(metric(name).evidence, 90, 90)
     order = np.random.default_rng(1).permutation(90)
     turned = {f: v[order] if isinstance(v, np.ndarray) and len(v) == 90 else v for f, v in made.items()}
@@ -232,6 +248,7 @@ def freeze():
             "Logits.fake": 4 * waves(48, CLASSES, 0.3),
             "Symbols.draws": (waves(80, 1, 0.9)[:, 0].abs() * 5).long() - 1,
             "Symbols.weights": torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64),
+            "Draws.draws": (waves(80, 1, 0.9)[:, 0].abs() * 4).long(), "Draws.n": torch.tensor(CLASSES),
             "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5),
             "Copies.fake": waves(40, 3, 0.2) + 0.05,
             "Judged.train": 2.0 * labels[:, None] + waves(64, 3, 0.4), "Judged.labels": labels,
@@ -240,7 +257,15 @@ def freeze():
             "LogProbs.values": waves(64, 1, 0.1)[:, 0] - 3,
             "LogProbs.size": torch.tensor(3), "LogProbs.levels": torch.tensor(16),
             "Bounds.values": waves(64, 1, 0.2)[:, 0] - 4, "Bounds.k": torch.tensor(10),
+            "LogWeights.values": waves(10, 64, 0.15),
+            "AnnealedWeights.forward": waves(20, 1, 0.25)[:, 0] - 0.25,
+            "AnnealedWeights.reverse": waves(30, 1, 0.35)[:, 0] + 0.25,
+            "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),
             "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
+            "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels,
+            "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6), "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
+            "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),
+            "PairedImages.again": (0.5 + 0.4 * waves(72, 12, 0.12)).view(6, 1, 12, 12),
         },
         DATA / "frozen.safetensors",
     )  # fmt: skip

@@ -31,7 +31,8 @@ class GAN(nn.Module):
     `objective`, `penalty`, `corrupt` and `turns` are what its variants change. Fakes carry the same dequantisation
     noise as the rows, or the critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty)
     are for a hundred times more turns: at 300,000 examples a judge of digits took 17 % as many of the samples as of
-    real rows (collapsed); at 1e-3 it took 55 %, and 72 % with batch normalisation in the generator too.
+    real rows (collapsed); at 1e-3 it took 55 %, and 72 % with batch normalisation in the generator too. At 150,000,
+    layers of 128 and 256 on batches of 64 gave 51 %, a third layer 76 %, three of 256 on batches of 32 85 %.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class GAN(nn.Module):
         corrupt: Callable[[Tensor, float], Tensor] = clean,
         turns: int = 1,
         latents: int = 32,
-        widths: tuple[int, ...] = (128, 256),
+        widths: tuple[int, ...] = (256, 256, 256),
         rate: float = 1e-3,
         betas: tuple[float, float] = (0.5, 0.999),
-        batch: int = 64,
+        batch: int = 32,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
@@ -88,13 +89,15 @@ class GAN(nn.Module):
         return dequantised(self.decode(self.latent(n)), self.kind)
 
 
-# Gulrajani et al., 2017: their penalty, turns and momenta. Its weight is 1, not 10, as for small problems: at 10 one
+# Gulrajani et al., 2017: their penalty and momenta. Its weight is 1, not 10, as for small problems: at 10 one
 # seed in three was still a cloud about the ring after 150,000 examples; at a rate of 2e-3 one in four stayed one.
+# The critic has 2 turns to the generator's one, not 5: turns are what the budget pays for, and on digits the judge
+# took 79 % of the samples instead of 65 %.
 wgan_gp = partial(
     GAN,
     objective=wasserstein,
     penalty=partial(gradient_penalty, weight=1.0),
-    turns=5,
+    turns=2,
     rate=1e-3,
     betas=(0.0, 0.9),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import log
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ class RBM(nn.Module):
 
     The loss is the free energy of the data less that of the chain, whose gradient *is* contrastive divergence.
     """
+
+    rates: Tensor
 
     def __init__(
         self,
@@ -39,16 +42,29 @@ class RBM(nn.Module):
         self.weights = nn.Parameter(0.01 * torch.randn(spec.size, hidden))
         self.visible = nn.Parameter(torch.zeros(spec.size))
         self.hidden = nn.Parameter(torch.zeros(hidden))
+        self.register_buffer("rates", torch.zeros(spec.size))
+
+    def bias(self, beta: float) -> Tensor:
+        """From the logits of the bits' own rates to the machine's biases (Salakhutdinov & Murray, 2008)."""
+        return (1 - beta) * self.rates + beta * self.visible
 
     def energy(self, x: Tensor, beta: float = 1.0) -> Tensor:
-        """The free energy F(x) = -log sum_h exp(-beta E(x, h))."""
+        """The free energy F(x) = -log sum_h exp(-E(x, h)); below beta = 1, of the machines on the way from a base
+        whose bits are independent, each at its rate in the data."""
         v = x.flatten(1)
-        return -beta * (v @ self.visible) - softplus(beta * (self.hidden + v @ self.weights)).sum(1)
+        return -(v @ self.bias(beta)) - softplus(beta * (self.hidden + v @ self.weights)).sum(1)
 
     def step(self, x: Tensor, beta: float = 1.0) -> Tensor:
         """One sweep of Gibbs sampling, hidden given visible and back."""
         h = torch.bernoulli((beta * (self.hidden + x.flatten(1) @ self.weights)).sigmoid())
-        return torch.bernoulli((beta * (self.visible + h @ self.weights.T)).sigmoid()).unflatten(1, self.shape)
+        return self.visible_given(h, beta)
+
+    def visible_given(self, h: Tensor, beta: float = 1.0) -> Tensor:
+        return torch.bernoulli((self.bias(beta) + beta * (h @ self.weights.T)).sigmoid()).unflatten(1, self.shape)
+
+    def log_z0(self) -> Tensor:
+        """The log partition function of the base, its idle hidden units counted."""
+        return softplus(self.rates).sum() + log(2) * len(self.hidden)
 
     @torch.no_grad()
     def walk(self, x: Tensor, steps: int) -> Tensor:
@@ -61,25 +77,34 @@ class RBM(nn.Module):
 
     def fit(self, stream: Any) -> None:
         with torch.no_grad():  # the guide's start: hidden units off, each bit at its own rate
-            self.visible.copy_(stream.whole().x.flatten(1).mean(0).clamp(0.01, 0.99).logit())
+            self.rates.copy_(stream.whole().x.flatten(1).mean(0).clamp(0.01, 0.99).logit())
+            self.visible.copy_(self.rates)
         optimizer = torch.optim.SGD(
             self.parameters(), lr=self.rate, momentum=self.momentum, weight_decay=self.decay, fused=True
         )
         play(stream.batches(self.batch), Player("energy", self.loss, optimizer))
 
-    def log_z(self) -> Tensor:
-        """The log partition function, by summing the visible units out and the hidden ones one by one."""
-        n = len(self.hidden)
-        if n > 20:
+    def states(self, index: Tensor) -> Tensor:
+        """Hidden states (n, hidden) by number."""
+        return (index[:, None] >> torch.arange(len(self.hidden)) & 1).to(self.hidden)
+
+    def log_states(self) -> Tensor:
+        """log sum_v exp(-E(v, h)) for every hidden state: the visible units sum out, the hidden ones one by one."""
+        if (n := len(self.hidden)) > 20:
             raise NotImplementedError(f"exact likelihood needs at most 20 hidden units; this has {n}")
-        parts = []
-        for states in torch.arange(2**n).split(2**14):
-            h = (states[:, None] >> torch.arange(n) & 1).to(self.hidden)
-            parts.append((h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1)).logsumexp(0))
-        return torch.stack(parts).logsumexp(0)
+        states = map(self.states, torch.arange(2**n).split(2**14))
+        return torch.cat([h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1) for h in states])
+
+    def log_z(self) -> Tensor:
+        return self.log_states().logsumexp(0)
 
     def log_prob(self, x: Tensor) -> Tensor:
         return -self.energy(x) - self.log_z()
+
+    def exact_sample(self, n: int) -> Tensor:
+        """Draws that need no chain: hidden states by their own probabilities, then visible ones."""
+        p = self.log_states().double().softmax(0)
+        return self.visible_given(self.states(torch.multinomial(p, n, replacement=True)))
 
     def sample(self, n: int) -> Tensor:
         """The ends of n long chains, each begun at fair coins: nothing of the training rows is left in them."""

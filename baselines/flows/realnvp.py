@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.likelihoods import Preprocessing, standard_normal
 from baselines.nets import mlp
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Real, Spec
 
 
 class Coupling(nn.Module):
@@ -60,8 +60,8 @@ class RealNVP(nn.Module):
         batch: int = 256,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("needs a continuous density, and bits have none")
+        if not isinstance(spec.x, Real):
+            raise NotImplementedError("needs a continuous density, and bits and counts have none")
         self.size, self.rate, self.decay, self.batch = spec.size, rate, decay, batch
         self.preprocessing = Preprocessing(spec.x)
         orders = [order for _ in range(0, couplings, 2) for order in self.halves()]

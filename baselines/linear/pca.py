@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import LowRankMultivariateNormal
 
-from genbench.task import Bits, Spec
+from genbench.task import Real, Spec
 
 
 class PCA(nn.Module):
@@ -24,7 +24,7 @@ class PCA(nn.Module):
 
     def __init__(self, spec: Spec, *, latents: int = 16) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
+        if not isinstance(spec.x, Real):
             raise NotImplementedError("needs real rows")
         self.shape = spec.x.shape
         self.latents = max(1, min(latents, spec.size - 1))

@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from genbench.task import Bits, Spec
+from genbench.task import Real, Spec
 
 
 class GMM(nn.Module):
@@ -26,7 +26,7 @@ class GMM(nn.Module):
 
     def __init__(self, spec: Spec, *, components: int = 20, shrinkage: float = 0.02) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
+        if not isinstance(spec.x, Real):
             raise NotImplementedError("needs real rows")
         self.shape, self.components, self.shrinkage = spec.x.shape, components, shrinkage
         self.register_buffer("weights", torch.full((components,), 1 / components))

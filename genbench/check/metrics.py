@@ -57,13 +57,27 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Features: samples,
     evidence.Logits: logits,
     evidence.Symbols: symbols,
+    evidence.Draws: lambda fault: {"draws": symbols(fault)["draws"].clamp(min=0), "n": CLASSES},
     evidence.Copies: copies,
     evidence.Judged: judged,
     evidence.LogProbs: lambda fault: {"values": torch.randn(N) - fault, "size": D, "levels": 0},
     evidence.Bounds: lambda fault: {"values": torch.randn(N) - fault, "k": 10},
+    evidence.LogWeights: lambda fault: {"values": torch.randn(10, N) - fault},
+    evidence.AnnealedWeights: lambda fault: {
+        "forward": torch.randn(N) - 0.5,  # of normal log weights of variance 1, those whose mean is Z = 1
+        "reverse": torch.randn(N) + 0.5,
+        "values": torch.randn(N) - fault,
+        "exact": 1,
+    },
     evidence.Reconstructions: lambda fault: {
         "real": (real := torch.randn(N, D)),
         "again": real + (0.1 + fault) * torch.randn(N, D),
+    },
+    evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
+    evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N - 50, 1, 6, 6) / (1 + fault)},
+    evidence.PairedImages: lambda fault: {
+        "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take
+        "again": real + (0.1 + fault) * torch.randn(real.shape),
     },
 }
 

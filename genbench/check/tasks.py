@@ -10,7 +10,7 @@ import torch
 
 from genbench import catalogue
 from genbench.check.common import Check, hold
-from genbench.task import Bits, Labels, Modes, Real, Task
+from genbench.task import Bits, Counts, Labels, Modes, Real, Task
 
 SPLITS = ("train", "valid", "test", "spare")
 
@@ -49,6 +49,9 @@ def rows(task: Task) -> None:
         hold(x.isfinite().all(), f"{split} is not finite")
         if isinstance(kind, Bits):
             hold(((x == 0) | (x == 1)).all(), f"{split} holds more than zeros and ones")
+        elif isinstance(kind, Counts):
+            hold(((x >= 0) & (x == x.round())).all(), f"{split} holds more than whole numbers from 0")
+            hold((x.flatten(1).sum(1) > 0).all(), f"{split} has rows with nothing to count")
         elif kind.low is not None and kind.high is not None:
             hold(kind.low <= x.min() and x.max() <= kind.high, f"{split} leaves [{kind.low}, {kind.high}]")
 

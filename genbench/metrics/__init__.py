@@ -7,7 +7,13 @@ from typing import Any
 
 from genbench.catalogues import METRICS
 
-PUBLIC = {**METRICS, "wasserstein": "genbench.metrics.transport:wasserstein"}
+PUBLIC = {
+    **METRICS,
+    "frechet_from_moments": "genbench.metrics.gaussian:frechet_from_moments",
+    "Moments": "genbench.metrics.moments:Moments",
+    "Streamed": "genbench.metrics.streamed:Streamed",
+    "effective_symbols": "genbench.metrics.support:effective_symbols",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import BadInput
-from genbench.evidence import Bounds, LogProbs
+from genbench.evidence import Bounds, LogProbs, LogWeights
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, mean, vector
 from genbench.record import Estimate
@@ -67,3 +67,19 @@ def likelihood_bound(e: Bounds) -> Estimate:
     if e.k < 1:
         raise BadInput(f"k={e.k}; a bound takes at least 1 sample a row")
     return mean_nats(e.values)
+
+
+@metric("higher", version="1", unit="nats")
+def importance_bound(e: LogWeights) -> Estimate:
+    """The bound of `likelihood_bound` from its weights: log_w (k samples, n rows), log p(x, z_i) / q(z_i | x) in nats.
+
+        L_k = mean over rows of log (1/k) sum_i w_i
+
+    with its standard error over rows; `LogWeights.bounds` are the rows' own. It is below the mean log p(x) in
+    expectation for every k and rises with k, whatever made the weights, so long as the mean of each is p(x): an
+    encoder, the prior, or annealing, as for a model's evidence. A row none of whose samples has weight is -inf, noted.
+    Raises BadInput below 2 rows, on NaN, on +inf, and for weights that are not (samples, rows).
+    """
+    if e.values.ndim != 2:
+        raise BadInput(f"log_w has shape {tuple(e.values.shape)}, expected (samples, rows)")
+    return mean_nats(e.bounds)

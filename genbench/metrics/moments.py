@@ -1,58 +1,119 @@
-"""How far the Gaussian fits of two sets of features lie apart."""
+"""What rows leave behind when only their Gaussian fit is asked for: memory that their number does not grow."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from genbench.evidence import Features
-from genbench.metric import metric
-from genbench.metrics.estimates import at_least, squared_error
-from genbench.record import Estimate
+from genbench.errors import BadInput
+from genbench.evidence import finite, tensor
+
+BLOCKS = 16
+CHUNK = 4096  # rows that wait to be dealt to the blocks together
 
 
-@metric("lower", version="1", unit="squared feature units")
-def frechet(e: Features) -> Estimate:
-    """Frechet distance between Gaussian fits (Heusel et al., 2017, eq. 6) of real (n, d) and fake (m, d).
+@dataclass(frozen=True)
+class Moments:
+    """n rows' mean (d,) and scatter (d, d), the sum of (x - mean)(x - mean)', in float64 on the CPU.
 
-        F = |mu_p - mu_q|^2 + tr(S_p + S_q - 2 (S_p S_q)^(1/2))
-
-    With centred rows factored as A = Q_a R_a and S_p = R_a' R_a, and R_a R_b' = U s V', the second term is the
-    squared Frobenius norm of U' R_a - V' R_b: a sum of squares, so real and >= 0 in floating point too, and defined
-    for any n >= 2 (its trace term is the nuclear norm of A B').
-
-    The error is that of the influence function: a row x of P moves F by
-    |x - mu_p|^2 - (x - mu_p)' T (x - mu_p) + 2 (mu_p - mu_q)'(x - mu_p), T the transport map from P to Q, whose
-    quadratic form is read from Q_a U s U' Q_a' with nothing inverted. Tried beside it: a block jackknife, which is
-    further from the spread over repeats where n <= d. At equal laws F is degenerate and the error too large.
-
-    F itself is biased upward, by order d/n or more: compare numbers of equal n only. Assumes independent rows.
-    Raises BadInput below 2 rows a set.
+    `p + q` are the moments of both sets, `p - q` those of p without its part q (Chan, Golub & LeVeque, 1983). Raw
+    sums of xx' would lose as many digits as mean^2 / variance has.
     """
-    at_least(2, real=e.real, fake=e.fake)
-    n, m, d = len(e.real), len(e.fake), e.real.shape[1]
-    mu_p, a, q_a, r_a = factored(e.real)
-    mu_q, b, q_b, r_b = factored(e.fake)
-    rank = max(len(r_a), len(r_b))
-    r_a, r_b = (pad(r, (0, 0, 0, rank - len(r))) for r in (r_a, r_b))
-    u, s, vt = torch.linalg.svd(r_a @ r_b.T)
-    gap = mu_p - mu_q
-    value = gap.square().sum() + (u.T @ r_a - vt @ r_b).square().sum()
 
-    def influence(centred: Tensor, q: Tensor, u: Tensor, gap: Tensor) -> Tensor:
-        along_map: Tensor = (len(q) - 1) * (q @ u[: q.shape[1]]).square() @ s
-        return centred.square().sum(1) - along_map + 2 * centred @ gap
+    n: int
+    mean: Tensor
+    scatter: Tensor
 
-    error = math.sqrt(squared_error(influence(a, q_a, u, gap)) + squared_error(influence(b, q_b, vt.T, -gap)))
-    note = f"{min(n, m)} rows for {d} features: singular covariances, a large bias" if min(n, m) <= d else ""
-    return Estimate(float(value), error, min(n, m), note=note)
+    @classmethod
+    def of(cls, rows: Any) -> Moments:
+        """The moments of rows (n, d) or (n, *shape). BadInput on NaN and infinities."""
+        x = tensor("rows", rows)
+        x = (x.flatten(1) if x.ndim > 1 else x[:, None]).to(torch.float64, copy=True)
+        mean = x.mean(0)
+        finite("rows", mean)
+        return cls(len(x), mean.cpu(), squared(x.sub_(mean)))
+
+    @property
+    def covariance(self) -> Tensor:
+        if self.n < 2:
+            raise BadInput("1 row has no covariance; at least 2 are needed")
+        return self.scatter / (self.n - 1)
+
+    def __add__(self, other: Moments) -> Moments:
+        n, gap = self.n + other.n, other.mean - self.mean
+        mean = self.mean + gap * (other.n / n)
+        return Moments(n, mean, self.scatter + other.scatter + gap.outer(gap * (self.n * other.n / n)))
+
+    def __sub__(self, part: Moments) -> Moments:
+        n = self.n - part.n
+        gap = (part.mean - self.mean) * (self.n / n)  # from the mean of the rest
+        return Moments(n, part.mean - gap, self.scatter - part.scatter - gap.outer(gap * (n * part.n / self.n)))
 
 
-def factored(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The mean, the centred rows, and Q, R with Q R = centred / sqrt(n - 1), so that R'R is the covariance."""
-    centre = x.mean(0)
-    q, r = torch.linalg.qr((x - centre) / math.sqrt(len(x) - 1))
-    return centre, x - centre, q, r
+def squared(x: Tensor) -> Tensor:
+    """x'x (d, d) of x (n, d). NumPy does half of torch's work where a matrix meets its own transpose."""
+    if x.device.type != "cpu":
+        return (x.T @ x).cpu()
+    rows = x.numpy()
+    return torch.from_numpy(np.dot(rows.T, rows))
+
+
+def total(blocks: Sequence[Moments]) -> Moments:
+    """The moments of all blocks together."""
+    return sum(blocks[1:], blocks[0])
+
+
+def side_by_side(a: Sequence[Moments], b: Sequence[Moments]) -> list[Moments]:
+    """Block by block the moments of both, where one may have fewer blocks."""
+    return [total([block for block in pair if block]) for pair in zip_longest(a, b)]
+
+
+class Blocks:
+    """The moments of rows in 16 accumulators, so that a part of the rows can be left out; rows come in any batches.
+
+    Rows wait until 4096 of them are there, and are dealt to the blocks in a random order of fixed seed. So the size
+    of the batches changes nothing, and neither does an order of the rows, as by class. 16 (d^2 + d) + 4096 d numbers
+    are held, whatever the number of rows. `p + q` has the rows of both.
+    """
+
+    def __init__(self) -> None:
+        self.dealt: list[Moments] = []
+        self.waiting: list[Tensor] = []
+        self.late = 0  # rows that wait
+
+    @property
+    def rows(self) -> int:
+        return sum(block.n for block in self.dealt) + self.late
+
+    def update(self, rows: Tensor) -> Blocks:
+        """Take in rows (n, d); returns itself."""
+        while len(rows):
+            some, rows = rows[: CHUNK - self.late], rows[CHUNK - self.late :]
+            self.waiting.append(some.to("cpu", torch.float64, copy=True))
+            self.late += len(some)
+            if self.late == CHUNK:
+                self.dealt, self.waiting, self.late = self.blocks(), [], 0
+        return self
+
+    def blocks(self) -> list[Moments]:
+        """The moments of each block that has a row."""
+        return side_by_side(self.dealt, deal(torch.cat(self.waiting), self.rows) if self.waiting else [])
+
+    def __add__(self, other: Blocks) -> Blocks:
+        both = Blocks()
+        both.dealt = side_by_side(self.dealt, other.dealt)
+        for rows in (*self.waiting, *other.waiting):
+            both.update(rows)
+        return both
+
+
+def deal(rows: Tensor, seed: int) -> list[Moments]:
+    """The moments of 16 equal shares of the rows, or of each row where there are fewer."""
+    order = torch.randperm(len(rows), generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
+    return [Moments.of(rows[order[block::BLOCKS]]) for block in range(min(BLOCKS, len(rows)))]

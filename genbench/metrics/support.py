@@ -1,20 +1,26 @@
-"""Whether the fakes cover the modes that are there, and lie near them."""
+"""Whether the fakes cover the modes that are there, lie near them, and how many different ones there are."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import torch
 from scipy import stats
+from torch import Tensor
 
-from genbench.errors import NotApplicable
-from genbench.evidence import Symbols
+from genbench.errors import BadInput, NotApplicable
+from genbench.evidence import Draws, Features, Symbols
 from genbench.metric import metric
-from genbench.metrics.estimates import share
-from genbench.metrics.testing import counted
+from genbench.metrics.estimates import at_least, share
+from genbench.metrics.testing import collisions, counted, tallies
 from genbench.record import Estimate
 
 FAIR = 1 / 16  # of its due share, and a mode counts as covered: 20 of 2560 draws where there are 8
+ROWS = 1024  # rows whose distances to all others are held at a time
+ROUNDING = 1e-13  # of the squared lengths of two rows: nearer than that they are the same
 
 
 @metric("higher", version="1", unit="modes")
@@ -47,3 +53,121 @@ def high_quality(e: Symbols) -> Estimate:
         raise NotApplicable("a classifier names a class for every row: none lies outside")
     value, error = share(int(counts.sum()), len(e.draws))
     return Estimate(value, error, len(e.draws))
+
+
+@metric("lower", version="1", unit="nats")
+def mode_kl(e: Symbols) -> Estimate:
+    """Divergence of the drawn modes from their true weights, the "reverse KL" of PacGAN's tables (Lin et al., 2018).
+
+        KL(c/T || w) = sum_i (c_i / T) log(c_i / (T w_i))
+
+    over the T draws that belong to a mode; n counts these alone (`high_quality` scores their share). A mode without
+    draws adds nothing of its own: with S of N equal modes, evenly drawn, it is log(N / S), and never above -log min w.
+    Biased upward by about (S - 1) / (2T) for S modes with draws: 0.0009 for 8 modes and 4000 draws, but 0.02 for the
+    1000 modes of stacked MNIST and 25600. The error is the delta method's, var(log ratio) / T less the 2 D of noise in
+    it, and that of the chi-squared law at the true weights, D = min(S, N - 1) / (2 T^2), where the former vanishes
+    (up to 0.2 too large there).
+    Raises NotApplicable where fewer than 2 draws are of a mode or one has weight 0, BadInput on what is no draw.
+    """
+    counts, weights = counted(e)
+    drawn = counts > 0
+    draws, seen = int(counts.sum()), int(drawn.sum())
+    if draws < 2:
+        raise NotApplicable(f"{draws} of {len(e.draws)} draws belong to a mode; an error takes 2")
+    if bool((weights[drawn] == 0).any()):
+        raise NotApplicable("a mode of weight 0 was drawn: the divergence is infinite")
+    p = counts[drawn].double() / draws
+    ratio = (p / weights[drawn]).log()
+    value = float(p @ ratio)
+    degenerate = min(seen, len(weights) - 1) / (2 * draws**2)
+    noisy = float(p @ (ratio - value).square()) / draws
+    return Estimate(value, math.sqrt(max(noisy - degenerate, degenerate)), draws)
+
+
+@metric("neither", version="1", unit="rows")
+def support_size(e: Features, *, rate: float = 1e-5) -> Estimate:
+    """How many different rows a sampler has, by the birthday paradox (Arora & Zhang, 2017), from fake (m, d).
+
+        N = (pairs of fakes) / (pairs of fakes at most tau apart),  tau such that a share `rate` of real pairs are
+
+    tau is never tuned on the fakes: it is the distance of the closest real pair, or of the rate x pairs-th. N
+    estimates 1 / |p|_2^2: the support of a uniform law, otherwise an effective number, which one heavy mode keeps
+    small though the support be infinite. Neither direction is better: noise has the largest support.
+
+    `low, high` hold it in 95 % of repeats (uniform laws; of Zipf's law at 200 draws, 94.6 %): Garwood's (1936)
+    interval of the colliding pairs, widened where these vary more than Poisson's by the variance in `uniformity_l1`;
+    `high` allows that pairs as different as the closest real ones collide too. Where that may explain all, N is at
+    least `low`: high is infinite, and the note says so; real rows themselves show no more than about 1 / rate.
+    The error is the delta method's, the value itself without any collision (the value is `low` then). Rows that
+    differ by 3e-7 of their spread count as equal. Assumes independent rows. Raises BadInput below 2 rows, where
+    shapes disagree, and for a rate outside 0..1.
+    """
+    if not 0 < rate < 1:
+        raise BadInput(f"rate={rate}; a share of pairs lies between 0 and 1")
+    at_least(2, real=e.real, fake=e.fake)
+    real, fake = (rows - rows.mean(0) for rows in (e.real, e.fake))
+    pairs = len(real) * (len(real) - 1) // 2
+    tau = closest(real, math.ceil(rate * pairs))
+    degrees, known = neighbours(fake, tau), int(neighbours(real, tau).sum()) // 2
+    mistaken = float(stats.gamma.isf(0.0125, known + 1)) / pairs if tau > 0 else 0.0
+    found = birthday(len(fake), int(degrees.sum()) // 2, float((degrees * (degrees - 1)).sum()), mistaken)
+    said = f"tau = {math.sqrt(tau):.3g}, where {known} of {pairs} real pairs collide"
+    return Estimate(**found, note=f"at least {found['low']:.4g}; {said}" if found["high"] == math.inf else said)
+
+
+def effective_symbols(draws: Any) -> Estimate:
+    """1 / |p|_2^2, the number of symbols if all are alike, from draws (m,) of them: `support_size` without distances.
+
+    Arrays of whole numbers, at least 0. Raises BadInput below 2 draws and on what is no draw.
+    """
+    e = Draws(draws, np.iinfo(np.int64).max)
+    at_least(2, draws=e.draws)
+    found = birthday(len(e.draws), *collisions(tallies(e.draws, int(e.draws.max()) + 1)), 0.0)
+    return Estimate(**found, note=f"at least {found['low']:.4g}" if found["high"] == math.inf else "")
+
+
+def birthday(rows: int, found: int, triples: float, mistaken: float) -> dict[str, Any]:
+    """1 / (the chance that two rows collide), from colliding pairs and ordered triples with a row in common.
+
+    `mistaken` is the largest chance that different rows collide.
+    """
+    pairs = rows * (rows - 1) / 2
+    a2, a3 = found / pairs, triples / max(rows * (rows - 1) * (rows - 2), 1)
+    variance = pairs * (a2 - a2**2) + rows * (rows - 1) * (rows - 2) * (a3 - a2**2)
+    excess = max(1.0, variance / found) if found else 1.0
+    most = float(stats.chi2.isf(0.025, 2 * found / excess + 2)) * excess / 2
+    least = float(stats.chi2.ppf(0.0125, 2 * found / excess)) * excess / 2 if found else 0.0
+    low, above = max(1.0, pairs / most), least / pairs - mistaken
+    value = pairs / found if found else low
+    high = max(value, 1 / above) if above > 0 else math.inf
+    error = value * math.sqrt(excess / max(found, 1))
+    return {"value": value, "error": error, "n": rows, "low": low, "high": high}
+
+
+def squared_distances(x: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """|x_i - x_j|^2 by blocks of rows i from a start, all j from there; 0 within rounding, infinite for j <= i."""
+    lengths = x.square().sum(1)
+    for start in range(0, len(x), ROWS):
+        both = lengths[start : start + ROWS, None] + lengths[start:]
+        apart = (both - 2 * x[start : start + ROWS] @ x[start:].T - ROUNDING * both).clamp_(min=0)
+        i, j = torch.tril_indices(len(apart), len(apart), device=x.device)
+        apart[i, j] = torch.inf
+        yield start, apart
+
+
+def closest(x: Tensor, k: int) -> float:
+    """The k-th smallest squared distance between two rows."""
+    kept = x.new_full((k,), torch.inf)
+    for _, apart in squared_distances(x):
+        kept = torch.cat([kept, apart[apart < kept[-1]]]).topk(k, largest=False).values
+    return float(kept[-1])
+
+
+def neighbours(x: Tensor, tau: float) -> Tensor:
+    """How many other rows lie within the squared distance tau of each (n,)."""
+    found = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    for start, apart in squared_distances(x):
+        near = apart <= tau
+        found[start : start + len(near)] += near.sum(1)
+        found[start:] += near.sum(0)
+    return found

@@ -4,98 +4,113 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import ot
 import torch
-from lapjv import lapjv
-from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from genbench.errors import BadInput
 from genbench.evidence import Features
 from genbench.metric import metric
+from genbench.metrics.assignment import Plan, assignment, network
 from genbench.metrics.estimates import at_least, squared_error
+from genbench.metrics.lines import line_costs, on_lines
 from genbench.record import Estimate
 
 CONFIDENCE = 0.95
-ASSIGNED = 256  # rows a set in an exact assignment between projections: it costs their cube
-GRID = 1024  # steps between no cost and the largest
-PIVOTS = 10_000_000  # POT's default of 100,000 stops early and returns what is no plan
+LEAST = 8  # blocks: a t-interval over fewer is wide, and leans on their being normal
+PAIRS = 400_000_000  # of rows whose costs are held at a time: 3.2 GB of them, and as much again to solve
+PLANE = 3  # numbers a row up to which rows are crowded, and the network simplex is the faster
+NARROW = 25  # numbers a row from which distances are had from products
+CHUNK = 4096  # of pairs whose distance is had anew at a time
+CLOSE = 1e-3  # of the largest squared norms: a squared distance below has lost digits in the product
 
 
 @metric("lower", version="1", unit="feature units")
-def wasserstein(e: Features, *, p: int = 1) -> Estimate:
+def wasserstein(e: Features, *, p: int = 1, gap: float = 1e-12) -> Estimate:
     """W_p between the two empirical laws of real (n, d) and fake (m, d), exactly, for p = 1 or 2.
 
-        W_p^p = min over couplings of E |x - y|^p = mean_i u_i + mean_j v_j
+        W_p^p = min over couplings of E |x - y|^p = mean_i u_i + mean_j v_j,   u_i + v_j <= |x_i - y_j|^p
 
-    Sorted where p = d = 1, an assignment where n = m, else a network simplex. The dual potentials u, v are the
-    influence of each row, and give the error (del Barrio & Loubes, 2019): it is about the mean of W at this n, which
-    lies above the distance of the laws by order n^(-1/d); `wasserstein_bracket` says by how much.
-    Raises BadInput below 2 rows and for another p.
+    Optimal by certificate: feasible potentials u, v are found too, no coupling costs less than their means, and the
+    note gives how much of W_p lies between: at most `gap` (or what rounding in the costs leaves). Sorted where
+    d = 1, an assignment where n = m, else a network simplex.
+
+    The potentials are the influence of each row, and give the error (del Barrio & Loubes, 2019): it is about the
+    mean of W at this n, which lies above the distance of the laws by order n^(-1/d), and is far from 0 at equal
+    laws; `wasserstein_bracket` says by how much. Assumes independent rows.
+    Raises BadInput below 2 rows, for another p, and where n m > 4e8, which takes too much memory.
     """
     at_least(2, real=e.real, fake=e.fake)
     if p not in (1, 2):
         raise BadInput(f"p={p}; there are p=1 and p=2")
-    cost, u, v = transport(e.real, e.fake, p)
-    root = cost ** (1 / p)
+    if not 0 < gap < 1:
+        raise BadInput(f"gap={gap}; the share of W that may be left unproved lies between 0 and 1")
+    # among many optimal potentials the one found hangs on the order of rows: the error should not
+    x, y = (rows[rows.sum(1).argsort()] for rows in (e.real, e.fake))
+    plan = planned(x, y, p, gap)
+    root, bound = plan.cost ** (1 / p), max(plan.cost - plan.gap, 0.0) ** (1 / p)
     slope = p * root ** (p - 1)
-    error = math.sqrt(squared_error(u) + squared_error(v)) / slope if slope else 0.0
-    return Estimate(root, error, min(len(u), len(v)))
+    error = math.sqrt(squared_error(plan.u) + squared_error(plan.v)) / slope if slope else 0.0
+    note = f"certified gap {(root - bound) / (root or 1.0):.0e} of the value"
+    return Estimate(root, error, min(len(e.real), len(e.fake)), note=note)
 
 
 def transport(x: Tensor, y: Tensor, p: int = 1) -> tuple[float, Tensor, Tensor]:
-    """The least mean cost |x - y|^p of moving x (n, d) onto y (m, d), exact; dual potentials (n,) and (m,).
-
-    Potentials between equally many rows are exact to 1/1024 of the largest cost.
-    """
-    if x.shape[1] == p == 1:
-        area, u, v = on_lines(x.T, y.T)
-        return float(area), u, v
-    costs = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").pow(p).cpu().double().numpy()
-    n, m = costs.shape
-    if n == m:
-        return assignment(costs)
-    cost, log = ot.emd2(np.full(n, 1 / n), np.full(m, 1 / m), costs, numItermax=PIVOTS, log=True)
-    if log["warning"]:
-        raise RuntimeError(f"no optimal plan between {n} and {m} rows: {log['warning']}")
-    return float(cost), torch.as_tensor(log["u"]), torch.as_tensor(log["v"])
+    """The least mean cost |x - y|^p of moving x (n, d) onto y (m, d), exact; dual potentials (n,) and (m,)."""
+    plan = planned(x, y, p)
+    return plan.cost, plan.u, plan.v
 
 
-def assignment(costs: NDArray[np.float64]) -> tuple[float, Tensor, Tensor]:
-    """The least mean cost of matching n rows to n columns: lapjv's duals on a grid of costs, then SciPy from there.
-
-    lapjv alone raises its duals by the least differences between costs, and takes seconds for 100 rows on a plane
-    (in one dimension it may not end); on whole numbers it is exact and cannot. SciPy alone takes 2 to 5 times as
-    long as both, for with the duals taken off its paths are short.
-    """
-    grid = (costs.max() or 1.0) / GRID
-    _, _, (_, u, v) = lapjv(np.round(costs / grid).astype(np.float32))
-    u, v = u * float(grid), v * float(grid)
-    rows, columns = linear_sum_assignment(costs - u[:, None] - v)
-    return float(costs[rows, columns].mean()), torch.as_tensor(u).double(), torch.as_tensor(v).double()
+def planned(x: Tensor, y: Tensor, p: int = 1, gap: float = 1e-12) -> Plan:
+    """The least mean cost |x - y|^p of moving x (n, d) onto y (m, d), with its certificate."""
+    if x.shape[1] == 1:
+        cost, u, v = on_lines(x.T, y.T, p)
+        return Plan(float(cost), u, v)
+    if len(x) * len(y) > PAIRS:
+        raise BadInput(f"exact transport of {len(x)} onto {len(y)} rows takes their product in memory; take fewer rows")
+    costs = powers(x, y, p).cpu()
+    return assignment(costs, gap) if len(x) == len(y) and x.shape[1] > PLANE else network(costs)
 
 
-@metric("lower", version="1", unit="feature units")
+def powers(x: Tensor, y: Tensor, p: int) -> Tensor:
+    """|x_i - y_j|^p as (n, m), to 11 digits: by products of centred rows, and anew where these nearly cancel."""
+    if x.shape[1] < NARROW:
+        return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").pow_(p)
+    centre = (x.mean(0) + y.mean(0)) / 2
+    x, y = x - centre, y - centre
+    xx, yy = x.square().sum(1), y.square().sum(1)
+    squared = (xx[:, None] + yy).addmm_(x, y.T, alpha=-2)
+    if squared.min() < (close := CLOSE * (xx.max() + yy.max())):
+        i, j = (squared < close).nonzero(as_tuple=True)
+        if len(i) > squared.numel() / 16:
+            return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").pow_(p)
+        for start in range(0, len(i), CHUNK):
+            a, b = i[start : start + CHUNK], j[start : start + CHUNK]
+            squared[a, b] = (x[a] - y[b]).square().sum(1)
+    return squared if p == 2 else squared.sqrt_()
+
+
+@metric("lower", version="2", unit="feature units")
 def wasserstein_bracket(e: Features, *, blocks: int = 8) -> Estimate:
     """A bracket on W_1 between the two laws themselves, from real (n, d) and fake (m, d).
 
         W_N(P,Q) - min(W_N(P,P), W_N(Q,Q))  <=  W_1(P,Q)  <=  W_N(P,Q)
 
-    where W_N is the mean W_1 of two independent sets of N rows. (Right: W_1 is convex, Jensen. Left: the triangle
-    through a third set. Unsquared W_2 breaks the right side, squared W_2 the left: hence p = 1 alone.)
+    where W_N is the mean W_1 of two independent sets of N rows. Right: W_1 is convex, Jensen. Left: the triangle
+    through a third set. Hence p = 1 alone: W_2 is not convex (the point 0 against a fair coin on {0, 1}: at N = 1
+    its mean is 0.5, W_2 = 0.71), and its square knows no triangle (N(0, 1) against N(0, 1/4) at N = 8: the left
+    side is 0.37, W_2^2 = 0.25).
 
     Each set is cut into 2 x blocks disjoint pieces of N = min(n, m) // (2 blocks) rows; a block takes two pieces a
     side, so that self terms compare different rows, and gives all three terms at one N. `value` is the debiased
     W_N(P,Q) - (W_N(P,P) + W_N(Q,Q)) / 2, at most W_1 in the mean and 0 at equal laws, `error` its standard error
-    over blocks. `low` and `high` include t-margins over blocks, one-sided at 0.05/3 for each of the three
-    differences used, so that together they hold W_1 in 95 % of repeats. Rows are shuffled first, by a fixed seed,
-    in case they come sorted. Assumes independent rows. Raises BadInput below 2 x blocks rows or 2 blocks.
+    over blocks; where one self term is so much the smaller that `low` lies above it, value is low. `low` and `high`
+    include t-margins over blocks, one-sided at 0.05/3 for each of the three differences used, so that together they
+    hold W_1 in 95 % of repeats. Rows are shuffled first, by a fixed seed, in case they come sorted. Assumes
+    independent rows. Raises BadInput below 2 x blocks rows or 8 blocks.
     """
-    if blocks < 2:
-        raise BadInput(f"blocks={blocks}; a spread over blocks takes at least 2")
+    if blocks < LEAST:
+        raise BadInput(f"blocks={blocks}; the t-interval is over at least {LEAST}")
     at_least(2 * blocks, real=e.real, fake=e.fake)
     size = min(len(e.real), len(e.fake)) // (2 * blocks)
     shuffle = torch.Generator().manual_seed(0)
@@ -104,8 +119,11 @@ def wasserstein_bracket(e: Features, *, blocks: int = 8) -> Estimate:
         order = torch.randperm(len(rows), generator=shuffle)[: 2 * blocks * size]
         return rows[order.to(rows.device)].view(blocks, 2, size, -1)
 
+    def w(a: Tensor, b: Tensor) -> float:
+        return float(line_costs(a.T, b.T)) if a.shape[1] == 1 else planned(a, b).cost
+
     terms = [
-        (sum(transport(a, b)[0] for a in (x, x2) for b in (y, y2)) / 4, transport(x, x2)[0], transport(y, y2)[0])
+        (sum(w(a, b) for a in (x, x2) for b in (y, y2)) / 4, w(x, x2), w(y, y2))
         for (x, x2), (y, y2) in zip(pieces(e.real), pieces(e.fake), strict=True)
     ]
     pq, pp, qq = torch.tensor(terms, dtype=torch.float64).T
@@ -115,68 +133,8 @@ def wasserstein_bracket(e: Features, *, blocks: int = 8) -> Estimate:
         return math.sqrt(squared_error(term))
 
     debiased = pq - (pp + qq) / 2
+    low = max(float(gap.mean()) - quantile * standard_error(gap) for gap in (pq - pp, pq - qq))
     return Estimate(
-        float(debiased.mean()), standard_error(debiased), 2 * blocks * size,
-        low=max(float(gap.mean()) - quantile * standard_error(gap) for gap in (pq - pp, pq - qq)),
-        high=float(pq.mean()) + quantile * standard_error(pq),
-        note=f"W_N at N = {size}",
+        max(float(debiased.mean()), low), standard_error(debiased), 2 * blocks * size,
+        low=low, high=float(pq.mean()) + quantile * standard_error(pq), note=f"W_N at N = {size}",
     )  # fmt: skip
-
-
-@metric("lower", version="1", unit="feature units")
-def projected_wasserstein(e: Features, *, k: int = 1, directions: int = 200) -> Estimate:
-    """Mean W_1 over random k-dimensional projections of real (n, d) and fake (m, d), rescaled.
-
-        E_s W_1(sP, sQ) / c,    c = G((k+1)/2) G(d/2) / (G(k/2) G((d+1)/2)),  G the gamma function
-
-    over orthonormal frames s of Haar's law. A projection shortens a vector by c in the mean, so the rescaled mean
-    is still a lower bound of W_1 (Rabin et al., 2011, for k = 1), and equals it for translations. It bounds W_1 of
-    the *empirical* laws: as an estimate for the laws themselves it is biased upward by order n^(-1/2) for k = 1,
-    n^(-1/k) for k > 2, so it is not 0 at equal laws and numbers of different n do not compare.
-
-    k = 1 sorts, for any n and m; k > 1 solves assignments between the first 256 rows of each set, and n says so.
-    The error joins the spread of the rows' dual potentials to that over directions; these are drawn with a fixed
-    seed. Assumes independent rows in no order. Raises BadInput below 2 rows or directions, or for k outside 1..d.
-    """
-    at_least(2, real=e.real, fake=e.fake)
-    d = e.real.shape[1]
-    if not 1 <= k <= d:
-        raise BadInput(f"k={k}; rows of {d} numbers project to between 1 and {d}")
-    if directions < 2:
-        raise BadInput(f"directions={directions}; a spread over directions takes at least 2")
-    s = frames(d, k, directions).to(e.real)
-    if k == 1:
-        costs, u, v = on_lines(s[..., 0] @ e.real.T, s[..., 0] @ e.fake.T)
-    else:
-        x, y = e.real[:ASSIGNED], e.fake[:ASSIGNED]
-        found = [transport(x @ frame, y @ frame) for frame in s]
-        costs = torch.tensor([cost for cost, _, _ in found], dtype=torch.float64)
-        u, v = (torch.stack(potentials).mean(0) for potentials in list(zip(*found, strict=True))[1:])
-    error = math.sqrt(squared_error(u) + squared_error(v) + squared_error(costs))
-    c = shortening(d, k)
-    return Estimate(float(costs.mean()) / c, error / c, min(len(u), len(v)))
-
-
-def frames(d: int, k: int, count: int) -> Tensor:
-    """Orthonormal frames (count, d, k) of Haar's law: QR of Gaussians, with the signs that make it unique."""
-    normal = torch.randn(count, d, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    q, r = torch.linalg.qr(normal)
-    haar: Tensor = q * r.diagonal(dim1=1, dim2=2).sign()[:, None, :]
-    return haar
-
-
-def shortening(d: int, k: int) -> float:
-    """The mean length of a unit vector of d dimensions, projected to k random ones."""
-    return math.exp(math.lgamma((k + 1) / 2) + math.lgamma(d / 2) - math.lgamma(k / 2) - math.lgamma((d + 1) / 2))
-
-
-def on_lines(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """W_1 on each line of x (lines, n) and y (lines, m), the area between distribution functions; mean potentials."""
-    n, m = x.shape[1], y.shape[1]
-    places, order = torch.cat([x, y], 1).sort(1)
-    steps = torch.cat([x.new_full((n,), m), y.new_full((m,), -n)])  # whole numbers: equal heights cancel exactly
-    heights = steps[order].cumsum(1)[:, :-1]
-    gaps = places.diff(dim=1)
-    rises = torch.cat([torch.zeros_like(x[:, :1]), (-heights.sign() * gaps).cumsum(1)], 1)
-    potential = torch.empty_like(rises).scatter_(1, order, rises).mean(0)
-    return (heights.abs() * gaps).sum(1) / (n * m), potential[:n], -potential[n:]

@@ -12,6 +12,7 @@ class Pixels:
 
     name = "pixels"
     digest = ""
+    resized = ""
 
     def features(self, x: Tensor) -> Tensor:
         return x.flatten(1)

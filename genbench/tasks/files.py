@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
-import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from torch import Generator, Tensor
 from genbench.errors import BadInput
 from genbench.task import Labels, Real, Rows, Spec, Task, splits
 from genbench.tasks import images, on_cpu
+from genbench.tasks.arrays import Arrays, rows
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"  # not its Python version: that is pickles
 CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -90,7 +89,8 @@ CIFAR10 = Published("cifar10", BATCHES, "cifar-10-batches-bin")
 def fashion_mnist(path: str | None = None, size: int | None = None, download: bool = True) -> Task:
     """70,000 grey 28x28 articles of clothing in 10 classes (Xiao et al., 2017)."""
     files = FASHION_MNIST.find(path, download)
-    return official("fashion-mnist", [idx(file) for file in files], size, files)
+    task = official("fashion-mnist", [idx(file) for file in files], size, files)
+    return replace(task, space="fashion-mnist") if task.spec.x.shape == (1, 28, 28) else task
 
 
 @on_cpu
@@ -186,22 +186,9 @@ def folder(
     Hidden files are passed over, transparency is dropped. BadInput names what cannot be read.
     """
     root = Path(path).expanduser()
-    files = images.below(root)
-    rows: list[Tensor] = []
-    shapes: dict[tuple[int, int], Path] = {}
-    for file in files:
-        image = images.decoded(file)
-        shapes.setdefault(images.shape_of(image), file)
-        if size is None and len(shapes) > 1:
-            (a, first), (b, second) = shapes.items()
-            told = f"{first} is {a[0]}x{a[1]} pixels, {second} is {b[0]}x{b[1]}"
-            raise BadInput(f"{root}: mixed sizes: {told}; give a `size` and all are resized to it")
-        rows.append(images.resized(image, size))
-    channels = max(len(image) for image in rows)
-    x = torch.stack([image.expand(channels, -1, -1) for image in rows])
+    x, files, note = images.stacked(root, size)
     kind = Real(tuple(x.shape[1:]), 0.0, 1.0, 256)
-    name, note = f"folder:{root.resolve().name}", images.told(list(shapes), size)
-    return divided(name, kind, unit(Rows(x)), (valid, test, spare), (root, *files), note)
+    return divided(f"folder:{root.resolve().name}", kind, unit(Rows(x)), (valid, test, spare), (root, *files), note)
 
 
 @on_cpu
@@ -218,46 +205,25 @@ def npz(
     and taken as they are.
     """
     file = Path(path).expanduser()
-    x, y = arrays(file)
-    if x.dtype == np.uint8:
-        found = images.channels_first(file, torch.from_numpy(x))
-        note = images.told([images.shape_of(found)], size)
-        found = images.resized(found, size)
-        kind, rows = Real(tuple(found.shape[1:]), 0.0, 1.0, 256), unit(Rows(found)).x
-    elif x.dtype.kind == "f" and x.ndim > 1 and x.size:
-        if size is not None:
-            raise BadInput(f"{file}: only bytes are resized, and x is {x.dtype}; leave `size` out")
-        with np.errstate(over="ignore"):
-            kind, rows, note = Real(x.shape[1:]), torch.from_numpy(x.astype(np.float32)), ""
-        if bad := int((~rows.isfinite()).flatten(1).any(1).sum()):
-            raise BadInput(f"{file}: x has NaN or infinite values in {bad} of {len(rows)} rows; drop or mend them")
-    else:
-        raise BadInput(f"{file}: x is {x.dtype} of shape {x.shape}; bytes (n, h, w[, c]) or floats (n, ...) are read")
-    return divided(file.name, kind, Rows(rows, labels(file, y, len(x))), (valid, test, spare), (file,), note)
+    kept = Arrays(file)
+    if "x" not in kept.names:
+        raise BadInput(f"{file}: no array named x, only {', '.join(kept.names) or 'nothing'}")
+    found = kept["x"]
+    found, note = rows(f"{file}: x", found.float() if found.is_floating_point() else found, size)
+    y = labels(file, kept["y"] if "y" in kept.names else None, len(found))
+    shape, bytes_ = tuple(found.shape[1:]), found.dtype == torch.uint8
+    kind, seen = (Real(shape, 0.0, 1.0, 256), unit(Rows(found, y))) if bytes_ else (Real(shape), Rows(found, y))
+    return divided(file.name, kind, seen, (valid, test, spare), (file,), note)
 
 
-def arrays(file: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
-    """The arrays x and y, if there is one. BadInput unless the file is an .npz that holds x, not pickled."""
-    if not file.is_file() or not zipfile.is_zipfile(file):
-        raise BadInput(f"{file}: {'not an .npz' if file.exists() else 'no such file'}; write one with numpy.savez")
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            names = kept.files
-            x, y = (kept[name] if name in names else None for name in ("x", "y"))
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        why = "it holds pickled objects" if "pickle" in str(error) else error
-        raise BadInput(f"{file}: not a readable .npz of plain arrays ({why}); write it with numpy.savez") from None
-    if x is None:
-        raise BadInput(f"{file}: no array named x, only {', '.join(sorted(names)) or 'nothing'}")
-    return x, y
-
-
-def labels(file: Path, y: np.ndarray[Any, Any] | None, n: int) -> Tensor | None:
+def labels(file: Path, y: Tensor | None, n: int) -> Tensor | None:
     """Classes 0, 1, ... as integers, -1 for none. BadInput when they are something else."""
     if y is None:
         return None
-    if y.dtype.kind not in "iu" or y.shape != (n,):
-        raise BadInput(f"{file}: y is {y.dtype} of shape {y.shape}; {n} whole numbers are needed, one a row of x")
-    if n and not (y.min() >= -1 and 0 <= y.max() < n):
+    if y.is_floating_point() or y.dtype == torch.bool or y.shape != (n,):
+        told = f"{str(y.dtype)[6:]} of shape {tuple(y.shape)}"
+        raise BadInput(f"{file}: y is {told}; {n} whole numbers are needed, one a row of x")
+    y = y.long()
+    if not (y.min() >= -1 and 0 <= y.max() < n):
         raise BadInput(f"{file}: y runs from {y.min()} to {y.max()}; classes count from 0, and -1 is none")
-    return torch.from_numpy(y.astype(np.int64))
+    return y

@@ -14,6 +14,7 @@ from torch import Tensor
 from genbench.errors import BadInput
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+LOSSY = {".jpg", ".jpeg"}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 LARGEST = 4096
 
@@ -61,11 +62,31 @@ def decoded(file: Path) -> Tensor:
     return torch.from_numpy(pixels[..., :1] if grey else pixels).permute(2, 0, 1)
 
 
-def channels_first(file: Path, x: Tensor) -> Tensor:
+def stacked(root: Path, size: int | None) -> tuple[Tensor, list[Path], str]:
+    """All images below a folder as bytes (n, c, h, w), their files, and what was done to them in words.
+
+    Grey when all of them are, else colour. BadInput where sizes are mixed and no `size` is given.
+    """
+    files = below(root)
+    rows: list[Tensor] = []
+    shapes: dict[tuple[int, int], Path] = {}
+    for file in files:
+        image = decoded(file)
+        shapes.setdefault(shape_of(image), file)
+        if size is None and len(shapes) > 1:
+            (a, first), (b, second) = shapes.items()
+            two = f"{first} is {a[0]}x{a[1]} pixels, {second} is {b[0]}x{b[1]}"
+            raise BadInput(f"{root}: mixed sizes: {two}; give a `size` (`--resize` of score) and all are resized to it")
+        rows.append(resized(image, size))
+    channels = max(len(image) for image in rows)
+    return torch.stack([image.expand(channels, -1, -1) for image in rows]), files, told(list(shapes), size)
+
+
+def channels_first(what: str, x: Tensor) -> Tensor:
     """Bytes as (n, c, h, w). BadInput when the dimensions cannot be told apart."""
     first, last = (x.ndim == 4 and x.shape[i] in (1, 3) for i in (1, 3))
     if x.ndim not in (3, 4) or not x.numel() or (x.ndim == 4 and first == last):
-        raise BadInput(f"{file}: bytes x of shape {tuple(x.shape)} are not (n, h, w), nor that with 1 or 3 channels")
+        raise BadInput(f"{what} is bytes of shape {tuple(x.shape)}: not (n, h, w), nor that with 1 or 3 channels")
     if x.ndim == 3:
         return x[:, None]
     return x if first else x.permute(0, 3, 1, 2)

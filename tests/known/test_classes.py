@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from laws import spread
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torchmetrics.image.inception import InceptionScore
 
-from genbench.metrics import (
-    inception_score,
-)
+from genbench.metrics import inception_score
 
 
 def test_inception_score_of_sure_and_of_blind_classifiers():
@@ -34,3 +35,39 @@ def test_inception_score_is_its_formula_and_its_error_the_jackknife(noise):
 def test_the_error_of_inception_score_is_the_spread_over_repeats(noise):
     _, sd, error = spread([inception_score(3 * noise.normal(size=(300, 10))) for _ in range(600)])
     assert error == pytest.approx(sd, rel=0.1)
+
+
+def torch_fidelity(logits, **options):
+    return isc_features_to_metric(torch.tensor(logits), **options)["inception_score_mean"]
+
+
+def torchmetrics(logits, splits):
+    metric = InceptionScore(feature=torch.nn.Identity(), splits=splits)
+    metric.update(torch.tensor(logits))
+    return float(metric.compute()[0])
+
+
+def test_inception_score_is_that_of_the_peers_with_one_split(noise):
+    logits = 3 * noise.normal(size=(500, 10))
+    right = inception_score(logits).value
+    assert torch_fidelity(logits, splits=1) == pytest.approx(right, rel=1e-12)
+    assert torchmetrics(logits, 1) == pytest.approx(right, rel=1e-12)
+
+
+def test_the_peers_ten_splits_are_lower_and_depend_on_the_order(noise):
+    """A score of 50 rows is biased downward more than one of 500, and its error there is a spread over splits."""
+    logits = 3 * noise.normal(size=(500, 10))
+    right, turned = inception_score(logits), inception_score(logits[::-1].copy())
+    assert turned.value == pytest.approx(right.value, rel=1e-12)
+    assert turned.error == pytest.approx(right.error, rel=1e-9)
+    split = [torch_fidelity(logits, splits=10, rng_seed=seed) for seed in range(5)]
+    assert max(split) - min(split) > 1e-3
+    assert max(split) < right.value - 0.05
+    assert torchmetrics(logits, 10) != torchmetrics(logits, 10)  # it shuffles by the global generator
+
+
+def test_a_class_that_nobody_is_given_is_no_nan(noise):
+    """0 log 0 is 0; torch-fidelity's is NaN."""
+    logits = 1000 * np.eye(3)[np.arange(60) % 2]
+    assert inception_score(logits).value == pytest.approx(2, rel=1e-12)
+    assert math.isnan(torch_fidelity(logits, splits=1))
