@@ -216,14 +216,14 @@ def test_beta_weighs_the_divergence_in_the_loss_and_nothing_else():
     plain = VAE(Spec(Real((2,))), latents=2)
     heavy = beta_vae(Spec(Real((2,))), latents=2)
     heavy.load_state_dict(plain.state_dict())
-    assert heavy.beta == 4
+    assert heavy.beta == 2
     mean, log_scale = plain.posterior(x)
     divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1).mean()
     torch.manual_seed(3)
     loss = plain.loss(x, None)
     torch.manual_seed(3)
     gain = (heavy.loss(x, None) - loss).detach()
-    assert float(gain) == pytest.approx(3 * float(divergence), rel=0.1, abs=0.02)
+    assert float(gain) == pytest.approx(float(divergence), rel=0.1, abs=0.01)
     torch.manual_seed(4)
     bound = plain.bound(x, 3)
     torch.manual_seed(4)
@@ -237,8 +237,8 @@ def test_a_heavy_divergence_lets_less_through_the_code():
         mean, log_scale = model.posterior(task.test.x)
         return float(0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1).mean())
 
-    light, heavy = (fitted(build, task, 40_000) for build in (VAE, beta_vae))
-    assert nats(heavy) < 0.75 * nats(light)
+    light, heavy = (fitted(build, task, 100_000) for build in (VAE, beta_vae))
+    assert 2 < nats(heavy) < 0.75 * nats(light)
 
 
 # Codes drawn blindly

@@ -196,7 +196,9 @@ def test_rows_of_two_shapes_are_refused(name):
     refuses(name, {**made, last: made[last][:, :2]}, "shape")
 
 
-@pytest.mark.parametrize("name", of_kind(evidence.LogProbs, evidence.Bounds, evidence.Symbols, evidence.Draws, evidence.Logits))
+@pytest.mark.parametrize(
+    "name", of_kind(evidence.LogProbs, evidence.Bounds, evidence.Symbols, evidence.Draws, evidence.Logits)
+)
 def test_arrays_of_another_rank_are_refused(name):
     made = arrays(metric(name).evidence)
     field = next(iter(made))
@@ -262,8 +264,9 @@ def freeze():
             "AnnealedWeights.reverse": waves(30, 1, 0.35)[:, 0] + 0.25,
             "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),
             "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
-            "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels,
-            "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6), "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
+            "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
+            "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
+            "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),
             "PairedImages.again": (0.5 + 0.4 * waves(72, 12, 0.12)).view(6, 1, 12, 12),
         },

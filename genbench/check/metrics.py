@@ -74,7 +74,7 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
         "again": real + (0.1 + fault) * torch.randn(N, D),
     },
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
-    evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N - 50, 1, 6, 6) / (1 + fault)},
+    evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
     evidence.PairedImages: lambda fault: {
         "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take
         "again": real + (0.1 + fault) * torch.randn(real.shape),

@@ -12,7 +12,7 @@ from genbench.metric import metric
 from genbench.metrics.estimates import at_least, squared_error
 from genbench.metrics.lines import cells
 from genbench.metrics.projections import ASSIGNED, frames, within
-from genbench.metrics.transport import LEAST, planned, wasserstein_bracket
+from genbench.metrics.transport import LEAST, unproved, wasserstein_bracket
 from genbench.record import Estimate
 
 TRIED = 10  # random frames, the best of which is a start of the ascent
@@ -40,7 +40,7 @@ def max_projected_wasserstein(e: Features, *, k: int = 1) -> Estimate:
     within(k, e.real)
     x, y = (rows if k == 1 else rows[:ASSIGNED] for rows in (e.real, e.fake))
     frame = widest(x, y, k)
-    plan = planned(x @ frame, y @ frame)
+    plan = unproved(x @ frame, y @ frame)
     found = Estimate(
         plan.cost, math.sqrt(squared_error(plan.u) + squared_error(plan.v)), min(len(x), len(y)),
         note=f"no bounds: they take {4 * LEAST} rows a set",
@@ -111,7 +111,7 @@ def pulled(x: Tensor, y: Tensor, s: Tensor) -> tuple[float, Tensor]:
         i, j = px[:, 0].argsort()[i], py[:, 0].argsort()[j]
     else:
         i, mass = torch.arange(len(x), device=x.device), x.new_full((len(x),), 1 / len(x))
-        columns = planned(px, py).columns
+        columns = unproved(px, py).columns
         assert columns is not None
         j = columns.to(x.device)
     moves = px[i] - py[j]

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from lapjv import lapjv
 from ot.lp import emd
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 STEPS = 2**22  # of a grid of costs: sums of two stay whole in float32
+COARSE = 2**10  # of a grid that is solved once
 ROOM = 8  # a refined grid spans so many times the largest slack of the plan
 ROUNDS = 12  # two do; no plan is refined for ever
 PIVOTS = 10_000_000  # POT's default of 100,000 stops early and returns what is no plan
@@ -51,7 +53,7 @@ def assignment(costs: Tensor, gap: float = 1e-12) -> Plan:
     creep by the least difference between costs (seconds for 100 rows of a plane, no end on a line). What the grid
     rounds off is found by solving again, on a grid as fine as the slack that is left, what the potentials leave of
     the costs; dearer edges are cut to its top, which keeps the dual a bound. Each round divides the gap by about
-    STEPS / ROOM. Tried: SciPy's solver, slower than both rounds together and without a dual.
+    STEPS / ROOM.
     """
     n = len(costs)
     rounding = 4 * torch.finfo(torch.float64).eps * float(costs.abs().max())
@@ -76,6 +78,21 @@ def assignment(costs: Tensor, gap: float = 1e-12) -> Plan:
         better = float(u.mean() + v.mean()) > float(best.u.mean() + best.v.mean())
         best = Plan(cost, *((u, v) if better else (best.u, best.v)), columns if cost < best.cost else best.columns)
     return best
+
+
+def matching(costs: Tensor) -> Plan:
+    """The least mean cost of matching few rows, exact, in a fifth of the time that proving it takes.
+
+    SciPy's solver, from lapjv's potentials on a coarse grid, which leave it short paths; they stay feasible, and a gap
+    of up to 1/1024 of the largest cost: enough for the influence of rows.
+    """
+    step = float(costs.max()) / COARSE or 1.0
+    _, _, (_, _, prices) = lapjv((costs / step).round_().float().numpy())
+    v = step * torch.from_numpy(prices).double()
+    left = costs - v
+    u = left.amin(1)
+    rows, columns = linear_sum_assignment(left.sub_(u[:, None]).numpy())
+    return Plan(float(costs[rows, columns].mean()), u, v, torch.from_numpy(columns))
 
 
 def network(costs: Tensor) -> Plan:

@@ -67,7 +67,8 @@ def large(*sets: Tensor) -> bool:
     return min(map(len, sets)) >= MANY and sets[0].shape[1] >= WIDE
 
 
-def steps(n: int, size: int = SIDE) -> list[slice]:
+def steps(n: int, size: int = 0) -> list[slice]:
+    size = size or SIDE
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 

@@ -12,7 +12,7 @@ from genbench.evidence import Features
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, squared_error
 from genbench.metrics.lines import line_costs, on_lines
-from genbench.metrics.transport import planned
+from genbench.metrics.transport import unproved
 from genbench.record import Estimate
 
 ASSIGNED = 256  # rows a set in an exact assignment between projections: it costs nearly their cube
@@ -58,19 +58,20 @@ def projected_wasserstein(e: Features, *, k: int = 1, directions: int = 200) -> 
     upward by order n^(-1/2) for k = 1, n^(-1/k) for k > 2, so it is not 0 at equal laws and numbers of different n
     do not compare.
 
-    k = 1 sorts, for any n and m; k > 1 solves assignments between the first 256 rows of each set, and n says so.
+    k = 1 sorts, for any n and m; k > 1 solves assignments between the first 256 rows of each set, and n says so, for
+    as many frames as have that many directions between them.
     The error is that of `sliced_wasserstein`. Assumes independent rows in no order. Raises BadInput below 2 rows or
     directions, or for k outside 1..d.
     """
     at_least(2, real=e.real, fake=e.fake)
     several(directions)
     c = shortening(e.real.shape[1], within(k, e.real))
-    s = frames(e.real.shape[1], k, directions)
+    s = frames(e.real.shape[1], k, max(directions // k, 2))
     if k == 1:
         cost, error = sliced(e.real, e.fake, s[..., 0])
         return Estimate(cost / c, error / c, min(len(e.real), len(e.fake)))
     x, y = e.real[:ASSIGNED], e.fake[:ASSIGNED]
-    plans = [planned(x @ frame, y @ frame) for frame in s.to(x)]
+    plans = [unproved(x @ frame, y @ frame) for frame in s.to(x)]
     costs = torch.tensor([plan.cost for plan in plans], dtype=torch.float64)
     halves = plans[::2], plans[1::2]
     u = [torch.stack([plan.u for plan in half]).mean(0) for half in halves]

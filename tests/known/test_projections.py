@@ -36,7 +36,7 @@ def test_sliced_wasserstein_of_rows_moved_and_stretched(noise, d):
 
 @pytest.mark.parametrize(("metric", "options", "d", "repeats"), [
     (sliced_wasserstein, {"directions": 60, "p": 2}, 20, 200),
-    (projected_wasserstein, {"directions": 6, "k": 3}, 6, 150),
+    (projected_wasserstein, {"directions": 18, "k": 3}, 6, 150),
     pytest.param(sliced_wasserstein, {"directions": 20}, 4, 1000, marks=pytest.mark.slow),
     pytest.param(sliced_wasserstein, {"directions": 60}, 20, 1000, marks=pytest.mark.slow),
     pytest.param(projected_wasserstein, {"directions": 20, "k": 1}, 6, 1000, marks=pytest.mark.slow),
@@ -44,7 +44,8 @@ def test_sliced_wasserstein_of_rows_moved_and_stretched(noise, d):
 def test_the_error_is_the_spread_over_rows_and_directions(noise, monkeypatch, metric, options, d, repeats):
     """Both are new in each repeat; 60 directions are more than the 2 x 10 that the rows' influence is learned from."""
     monkeypatch.setattr("genbench.metrics.projections.SHARED", 10)
-    k, count, found = options.get("k", 1), options["directions"], []
+    k = options.get("k", 1)
+    count, found = options["directions"] // k, []
     for s in frames(d, k, count * repeats).split(count):
         monkeypatch.setattr("genbench.metrics.projections.frames", lambda d, k, count, s=s: s)
         found.append(metric(noise.normal(size=(40, d)), noise.normal(size=(30, d)) * 1.5 + 0.5, **options))
@@ -82,7 +83,7 @@ def test_how_much_a_projection_shortens(d, k, c):
     assert float(length.mean()) == pytest.approx(c, abs=4 * float(length.std()) / math.sqrt(4000) + 1e-12)
 
 
-@pytest.mark.parametrize(("k", "directions"), [(1, 2000), (3, 400)])
+@pytest.mark.parametrize(("k", "directions"), [(1, 2000), (3, 1200)])
 def test_projected_wasserstein_of_a_translation_is_its_length(noise, k, directions):
     """The rescaled bound is tight: with the same rows moved, only the directions vary."""
     x = noise.normal(size=(30, 6))
@@ -173,7 +174,7 @@ def test_a_frame_fitted_to_its_own_rows_shows_a_distance_that_other_rows_do_not(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("d", "shift"), [(3, 0.0), (3, 1.0), (20, 1.0)])
+@pytest.mark.parametrize(("d", "shift"), [(3, 0.0), (20, 1.0)])
 def test_the_low_of_the_widest_projection_bounds_the_distance_of_the_laws(noise, d, shift):
     offset = shift * np.eye(d)[0]
     found = [

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from genbench.errors import BadInput
 from genbench.metrics import assignment as solvers
 from genbench.metrics import wasserstein, wasserstein_bracket
-from genbench.metrics.assignment import Plan, assignment, network
+from genbench.metrics.assignment import Plan, assignment, matching, network
 from genbench.metrics.lines import line_costs, on_lines
 from genbench.metrics.transport import planned, powers
 
@@ -113,6 +113,16 @@ def test_plans_are_optimal_certified_and_end(noise, solve, kind):
     assert plan.cost == pytest.approx(best, rel=1e-12, abs=0)
     assert plan.gap <= 1e-12 * best + 1e-15 * costs.max()
     assert sorted(plan.columns.tolist()) == list(range(len(costs)))
+    assert costs[range(len(costs)), plan.columns].mean() == pytest.approx(best, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_of_few_rows_is_optimal_and_its_potentials_feasible(noise, kind):
+    costs = hard(noise, kind)
+    plan, best = matching(torch.tensor(costs)), costs[linear_sum_assignment(costs)].mean()
+    assert plan.cost == pytest.approx(best, rel=1e-12, abs=0)
+    assert plan.gap <= costs.max() / 1024
+    assert (plan.u.numpy()[:, None] + plan.v.numpy() - costs).max() <= 1e-13 * costs.max()
     assert costs[range(len(costs)), plan.columns].mean() == pytest.approx(best, rel=1e-12, abs=0)
 
 
