@@ -25,6 +25,7 @@ NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
 IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
+IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
 def metric(name):
@@ -136,9 +137,9 @@ def test_one_row_is_refused(name):
     refuses(name, arrays(metric(name).evidence, n=1, m=1), "at least|takes 2")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in IN_PARTS])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*IN_PARTS, *IN_BALLS)])
 def test_two_rows_are_enough(name):
-    """But where rows are shared out: two pieces a block or two halves take more, and say how many."""
+    """But where rows are shared out, or have a k-th neighbour: two pieces, two halves and k take more, and say so."""
     sound(ask(name, arrays(metric(name).evidence, n=2, m=2)))
 
 

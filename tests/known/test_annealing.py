@@ -330,22 +330,22 @@ def stuck():
 
 def test_reverse_chains_from_an_inexact_draw_bound_nothing():
     """A long chain from the lesser mode never leaves it; its reverse weights go below log Z and stay there."""
-    model, betas = stuck(), temperatures(300)
+    model, betas = stuck(), temperatures(150)
     truth = log_z(model)
     with torch.no_grad():
-        honest, walked = model.exact_sample(2000), model.walk(starts(model, 2000), 1000)
-    assert float(honest.mean()) == pytest.approx(0.9, abs=0.03)
+        honest, walked = model.exact_sample(1000), model.walk(starts(model, 1000), 300)
+    assert float(honest.mean()) == pytest.approx(0.9, abs=0.04)
     assert float(walked.mean()) < 0.05
-    up = forward(model, starts(model, 2000), betas)
+    up = forward(model, starts(model, 1000), betas)
     exact, inexact = reverse(model, honest, betas), reverse(model, walked, betas)
     assert bdmc(up, exact).low <= truth <= bdmc(up, exact).high
     assert float(exact.mean()) > truth
-    assert float(inexact.mean()) + 5 * float(inexact.std()) / 2000**0.5 < truth - 0.3
+    assert float(inexact.mean()) + 5 * float(inexact.std()) / 1000**0.5 < truth - 0.3
     said = bdmc(AnnealedWeights(up, inexact, exact=0))
     assert said.high == math.inf
     assert said.value == ais_log_z(up).value
     assert "a diagnostic and no bound" in said.note
-    assert f"{-float((-inexact).logsumexp(0)) + math.log(2000):.6g}" in said.note
+    assert f"{-float((-inexact).logsumexp(0)) + math.log(1000):.6g}" in said.note
 
 
 def test_a_short_anneal_flatters_a_machine():
@@ -433,7 +433,7 @@ def test_decoder_brackets_hold_and_close(linear):
     z = model.latent(100)
     x = model.simulate(z)
     exact, gaps = float(model.log_prob(x).mean()), []
-    for n in (10, 40, 160):
+    for n in (10, 30, 90):
         up, down = bidirectional(model, x, z, 2, temperatures(n))
         assert bdmc(up, down).low <= exact <= bdmc(up, down).high
         gaps.append((down - up).mean(0))
