@@ -72,6 +72,16 @@ def test_kid_is_the_sum_over_pairs_at_unequal_counts(noise, degree, side, monkey
     assert kid(y, x, degree=degree).value == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("metric", [kid, mmd, energy], ids=lambda m: m.name)
+def test_tiles_change_neither_value_nor_error(noise, metric, monkeypatch):
+    x, y = noise.normal(size=(23, 3)), noise.normal(size=(17, 3)) + 0.5
+    whole = metric(x, y)
+    monkeypatch.setattr("genbench.metrics.pairwise.SIDE", 5)
+    tiled = metric(x, y)
+    assert tiled.value == pytest.approx(whole.value, rel=1e-9)
+    assert tiled.error == pytest.approx(whole.error, rel=1e-9)
+
+
 @pytest.mark.parametrize("side", [5, 1024])
 def test_mmd_and_energy_are_the_sums_over_pairs(noise, side, monkeypatch):
     x, y = noise.normal(size=(13, 4)), noise.normal(size=(17, 4)) + 0.5

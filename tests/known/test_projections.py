@@ -174,14 +174,15 @@ def test_a_frame_fitted_to_its_own_rows_shows_a_distance_that_other_rows_do_not(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("d", "shift"), [(3, 0.0), (20, 1.0)])
-def test_the_low_of_the_widest_projection_bounds_the_distance_of_the_laws(noise, d, shift):
+@pytest.mark.parametrize(("d", "shift", "repeats"), [(3, 0.0, 1000), (20, 1.0, 200)])
+def test_the_low_of_the_widest_projection_bounds_the_distance_of_the_laws(noise, d, shift, repeats):
     offset = shift * np.eye(d)[0]
     found = [
-        max_projected_wasserstein(noise.normal(size=(96, d)), noise.normal(size=(96, d)) + offset) for _ in range(1000)
+        max_projected_wasserstein(noise.normal(size=(96, d)), noise.normal(size=(96, d)) + offset)
+        for _ in range(repeats)
     ]
     below = np.mean([e.low <= shift for e in found])
-    print(f"\nd={d}, shift={shift}: {below:.3f} of 1000 held; mean low {np.mean([e.low for e in found]):.3f}")
+    print(f"\nd={d}, shift={shift}: {below:.3f} of {repeats} held; mean low {np.mean([e.low for e in found]):.3f}")
     assert below >= 0.95
 
 
