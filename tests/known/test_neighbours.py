@@ -54,6 +54,7 @@ def hard_cases(noise):
         "bits": (bits[:150], bits[150:]),
         "copies": (x, x),
         "twice": (x.repeat(3, 0), x.repeat(2, 0)),
+        "points": (x[:10].repeat(7, 0), x[:10].repeat(6, 0)),
         "constant": (np.ones((30, 3)), np.ones((20, 3))),
         "far": (x + 1e6, x[::-1] + 1e6 + 0.1),
         "tight": (tight, tight + 1e-7 * noise.normal(size=tight.shape)),
