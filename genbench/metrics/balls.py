@@ -111,7 +111,7 @@ class Hits:
             nearest = (self.real if tile.x is self.real.rows else self.fake).nearest
             nearest.see(tile.rows, tile.columns, tile.squared)
             if not tile.on_diagonal:
-                nearest.see(tile.columns, tile.rows, tile.squared.T.contiguous())
+                nearest.see(tile.columns, tile.rows, tile.squared.T)
             return
         least = tile.squared - (tile.x.rounding * tile.x.lengths[tile.rows, None]).to(tile.squared.dtype)
         least -= (tile.y.rounding * tile.y.lengths[tile.columns]).to(tile.squared.dtype)

@@ -95,11 +95,16 @@ class Tile:
 
 
 def tiles(x: Rows, y: Rows) -> Iterator[Tile]:
-    """All pairs of x and y; where x is y, a tile right of the diagonal stands for its mirror image too."""
+    """All pairs of x and y; where x is y, a tile right of the diagonal stands for its mirror image too.
+
+    A tile's products are gone when the next one is asked for.
+    """
+    held = x.near.new_empty(SIDE * SIDE)
     for rows in steps(len(x.near)):
         for columns in steps(len(y.near)):
             if x is not y or columns.start >= rows.start:
-                yield Tile(x, y, rows, columns, x.near[rows] @ y.near[columns].T)
+                a, b = x.near[rows], y.near[columns]
+                yield Tile(x, y, rows, columns, torch.mm(a, b.T, out=held[: len(a) * len(b)].view(len(a), len(b))))
 
 
 def squared_distances(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
@@ -108,6 +113,22 @@ def squared_distances(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
     for part in steps(len(i), max(1, GATHERED // x.shape[1])):
         found[part] = (x[i[part]] - y[j[part]]).square_().sum(1)
     return found
+
+
+def closer(squared: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+    """What of each row lies below its bound, and where, moved to the left and filled up with infinity.
+
+    It is a few of many once the bounds have come down: sorting those is much cheaper than sorting all.
+    """
+    below = (squared < bound).contiguous()
+    many = below.sum(1)
+    i, place = below.nonzero(as_tuple=True)
+    slot = torch.arange(len(i), device=i.device) - (many.cumsum(0) - many)[i]
+    shape = (len(squared), int(many.max()))
+    found = torch.full(shape, torch.inf, dtype=squared.dtype, device=i.device)
+    places = torch.zeros(shape, dtype=torch.long, device=i.device)
+    found[i, slot], places[i, slot] = squared[i, place], place
+    return found, places
 
 
 class Nearest:
@@ -126,7 +147,7 @@ class Nearest:
             if bool((here := (own >= 0) & (own < squared.shape[1])).any()):
                 squared = squared.clone()
                 squared[here.nonzero()[:, 0], own[here]] = torch.inf
-        found, place = squared.topk(min(self.squared.shape[1], squared.shape[1]), 1, largest=False)
+        found, place = closer(squared, self.squared[rows, -1:])
         found = torch.cat([self.squared[rows], found], 1)
         self.squared[rows], best = found.topk(self.squared.shape[1], 1, largest=False)
         self.place[rows] = torch.cat([self.place[rows], place + columns.start], 1).gather(1, best)
