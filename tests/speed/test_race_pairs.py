@@ -77,7 +77,7 @@ def test_all_together_against_torch_fidelity_and_prdc(race, features, one_core):
 
 
 def test_all_together_take_a_third_of_the_memory(benchmark):
-    before = "from test_pairs import *; features = sets()"
+    before = "from test_race_pairs import *; features = sets()"
     used = [
         peak(before, work)
         for work in ("ours(*features, (frechet, *PAIRS))", "ours(*features)", "theirs_with_frechet(*features)")
