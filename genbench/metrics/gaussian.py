@@ -13,7 +13,7 @@ from genbench.errors import BadInput
 from genbench.evidence import Features, finite, tensor
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, squared_error
-from genbench.metrics.moments import squared
+from genbench.metrics.moments import about
 from genbench.record import Estimate
 
 EPS = torch.finfo(torch.float64).eps
@@ -60,7 +60,7 @@ def singular(n: int, d: int) -> str:
 
 def by_covariances(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
     """tr (S_p S_q)^(1/2) of centred rows x (n, d), y (m, d); z'Tz of each row, T the map to the other side's law."""
-    s_p, s_q = squared(x) / (len(x) - 1), squared(y) / (len(y) - 1)
+    s_p, s_q = (about(rows)[1] / (len(rows) - 1) for rows in (x, y))
     found = spectrum(s_p, s_q, vectors=True)
     if found is None:
         return None
@@ -101,6 +101,7 @@ def spectrum(s_p: Tensor, s_q: Tensor, *, vectors: bool = False) -> tuple[Tensor
     None where S_p has no factor, or rounding by EPS of the largest eigenvalue would show in the sum of the roots.
     """
     driver = "gvd" if vectors else "gvx"  # each twice as quick as the other would be
+    s_q, s_p = s_q.T, s_p.T  # the same, in LAPACK's order of numbers
     try:
         found = eigh(s_q.numpy(), s_p.numpy(), type=2, eigvals_only=not vectors, driver=driver, check_finite=False)
     except LinAlgError:

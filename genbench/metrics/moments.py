@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 from genbench.errors import BadInput
@@ -16,6 +18,7 @@ from genbench.evidence import finite, tensor
 
 BLOCKS = 16
 CHUNK = 4096  # rows that wait to be dealt to the blocks together
+CACHED = 256  # rows and columns that are worked on at a time, while the processor still has them at hand
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class Moments:
     def of(cls, rows: Any) -> Moments:
         """The moments of rows (n, d) or (n, *shape). BadInput on NaN and infinities."""
         x = tensor("rows", rows)
-        x = (x.flatten(1) if x.ndim > 1 else x[:, None]).to(torch.float64, copy=True)
-        mean = x.mean(0)
-        finite("rows", mean)
-        return cls(len(x), mean.cpu(), squared(x.sub_(mean)))
+        x = x.flatten(1) if x.ndim > 1 else x[:, None]
+        centre = x[:CACHED].double().mean(0)  # near enough to the mean for squares about it to keep their digits
+        total, squares = about(x, centre)
+        finite("rows", total)
+        rest = total / math.sqrt(len(x))
+        return cls(len(x), centre.cpu() + total / len(x), squares.addr_(rest, rest, alpha=-1))
 
     @property
     def covariance(self) -> Tensor:
@@ -56,12 +61,29 @@ class Moments:
         return Moments(n, part.mean - gap, self.scatter - part.scatter - gap.outer(gap * (n * part.n / self.n)))
 
 
-def squared(x: Tensor) -> Tensor:
-    """x'x (d, d) of x (n, d). NumPy does half of torch's work where a matrix meets its own transpose."""
+def about(x: Tensor, centre: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    """The sums of y (d,) and of yy' (d, d), y = x - centre for each row of x (n, d), in float64 on the CPU.
+
+    BLAS has half of the work where a matrix meets its own transpose, and no copy of all rows is held.
+    """
     if x.device.type != "cpu":
-        return (x.T @ x).cpu()
-    rows = x.numpy()
-    return torch.from_numpy(np.dot(rows.T, rows))
+        y = x.double() - centre
+        return y.sum(0).cpu(), (y.T @ y).cpu()
+    total, half = torch.zeros(x.shape[1], dtype=torch.float64), np.zeros((x.shape[1], x.shape[1]), order="F")
+    for part in x.split(CACHED):
+        y = part.double() - centre
+        total += y.sum(0)
+        half = dsyrk(1.0, y.numpy().T, beta=1.0, c=half, overwrite_c=True)
+    return total, mirrored(torch.from_numpy(half))
+
+
+def mirrored(half: Tensor) -> Tensor:
+    """The symmetric matrix of which the upper half is given, made in its place."""
+    for start in range(0, len(half), CACHED):
+        stop = start + CACHED
+        half[stop:, start:stop] = half[start:stop, stop:].T
+        half[start:stop, start:stop] += half[start:stop, start:stop].triu(1).T
+    return half
 
 
 def total(blocks: Sequence[Moments]) -> Moments:
