@@ -74,11 +74,12 @@ class Exam:
 @dataclass(frozen=True)
 class Evidence:
     """A few tensors; one with a default may be empty. Kinds that are cheap to make again are not kept on disk, and
-    costly ones are collected once, at the end."""
+    costly ones are collected once, at the end. What is shown `once` is asked nothing more."""
 
     kept: ClassVar[bool] = True
     at_end: ClassVar[bool] = False
     seen_through_a_space: ClassVar[bool] = False
+    once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for f in fields(self):
