@@ -45,7 +45,7 @@ LARGEST = 1e25  # of a feature or a pixel: twelfth powers are still finite, whic
 def tensor(name: str, values: Any) -> Tensor:
     """Any array as a tensor. BadInput unless it has rows of real numbers with no NaN (infinite log-densities pass)."""
     try:
-        made = values if isinstance(values, Tensor) else torch.as_tensor(np.require(values, requirements="CW"))
+        made = values if isinstance(values, Tensor) else torch.as_tensor(np.require(values, requirements=["C", "W"]))
     except (TypeError, ValueError):
         raise BadInput(f"{name} is not an array of numbers, all rows of one shape") from None
     if made.ndim == 0 or made.numel() == 0:

@@ -138,12 +138,12 @@ CLAIMS = {
     "annealed_likelihood": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "psnr": Claim(("grain", "smooth", "brighter", "exchanged")),
     "ssim": Claim(("grain", "smooth", "exchanged"), ("brighter",)),
-    "ms_ssim": Claim(("grain", "smooth", "exchanged"), ("brighter",)),
     "sharpness": Claim(("smooth",), ("brighter", "exchanged")),
 }
 UNDRAWN = {
     "ais_log_z": "the constant of a model, which is no quality; see tests/known/test_annealing.py",
     "bdmc": "as ais_log_z",
+    "ms_ssim": "ssim at five scales, of pictures too large to draw quickly; see tests/known/test_pairs.py",
     "lpips": "needs weights that do not ship; its formula is held in tests/known/test_pairs.py",
 }
 
@@ -181,7 +181,7 @@ def shown(kind, fault, severity, seed):
     """Evidence of a kind, of a model with this fault."""
     noise = np.random.default_rng(seed)
     if kind is evidence.PairedImages:
-        real = pictures(noise, 4, 176).clip(0, 1)  # as large as five scales take
+        real = pictures(noise, 8, 32).clip(0, 1)
         again = real + 0.01 * noise.normal(size=real.shape)  # or the ratio of what is exact would be infinite
         return kind(real, FAULTS[fault](noise, again, severity))
     if kind is evidence.Pictures:

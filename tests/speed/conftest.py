@@ -70,11 +70,12 @@ def lines_of(costs):
         sizes, taken = found.setdefault(row["against"], {}).setdefault(row["work"], ([], []))
         sizes.append(row["size"])
         taken.append(row["seconds"])
-    return found
+    return dict(sorted(found.items(), reverse=True))  # rows before numbers
 
 
 def draw(lines, file):
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, panels = plt.subplots(1, len(lines), figsize=(4.6 * len(lines), 3.8), layout="constrained", squeeze=False)
     works = list(dict.fromkeys(work for panel in lines.values() for work in panel))
@@ -83,6 +84,7 @@ def draw(lines, file):
             at = works.index(work)
             axes.loglog(sizes, taken, marker="os^D"[at % 4], ms=3.5, lw=1.2, color=f"C{at % 10}", label=work)
         axes.set(xlabel=against, ylabel="seconds")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.25, lw=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     handles = {h.get_label(): h for axes in panels[0] for h in axes.get_lines()}
