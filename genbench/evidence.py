@@ -39,16 +39,19 @@ from genbench.task import Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
 MEMORISABLE = 10_000  # training rows that the copying evidence looks among
+LARGEST = 1e25  # of a feature or a pixel: twelfth powers are still finite, which the error of KID takes
 
 
 def tensor(name: str, values: Any) -> Tensor:
-    """Any array as a tensor. BadInput unless it has rows and all of them are finite (infinite log-densities pass)."""
+    """Any array as a tensor. BadInput unless it has rows of real numbers with no NaN (infinite log-densities pass)."""
     try:
-        made = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        made = values if isinstance(values, Tensor) else torch.as_tensor(np.require(values, requirements=["C", "W"]))
     except (TypeError, ValueError):
         raise BadInput(f"{name} is not an array of numbers, all rows of one shape") from None
     if made.ndim == 0 or made.numel() == 0:
         raise BadInput(f"{name} holds no rows")
+    if made.is_complex():
+        raise BadInput(f"{name} holds complex numbers; give real ones")
     if made.is_floating_point() and bool(torch.isnan(made).any()):
         rows = int(torch.isnan(made).flatten(1).any(1).sum() if made.ndim > 1 else torch.isnan(made).sum())
         raise BadInput(f"{name} has NaN in {rows} of {len(made)} rows; drop or mend them first")
@@ -71,11 +74,12 @@ class Exam:
 @dataclass(frozen=True)
 class Evidence:
     """A few tensors; one with a default may be empty. Kinds that are cheap to make again are not kept on disk, and
-    costly ones are collected once, at the end."""
+    costly ones are collected once, at the end. What is shown `once` is asked nothing more."""
 
     kept: ClassVar[bool] = True
     at_end: ClassVar[bool] = False
     seen_through_a_space: ClassVar[bool] = False
+    once: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -104,8 +108,11 @@ def same_shape(real: Tensor, fake: Tensor) -> None:
 
 
 def finite(name: str, x: Tensor) -> None:
-    if not (bool(x.sum().isfinite()) or bool(torch.isfinite(x).all())):  # the sum is read once, and may overflow
+    most = max(abs(float(end)) for end in x.aminmax()) if x.numel() else 0.0
+    if math.isinf(most):
         raise BadInput(f"{name} has infinite values; drop or mend them first")
+    if most > LARGEST:
+        raise BadInput(f"{name} has values of {most:.0e}, whose powers overflow; bring them to another scale")
 
 
 def sampled(model: Sampler, n: int, spec: Spec) -> Tensor:

@@ -33,8 +33,11 @@ class Metric:
         self.__doc__, self.__name__, self.__wrapped__ = function.__doc__, function.__name__, function
 
     def __call__(self, *arguments: Any, **options: Any) -> Estimate:
-        made = len(arguments) == 1 and isinstance(arguments[0], self.evidence)
-        return self.function(arguments[0] if made else self.evidence(*arguments), **options)
+        if len(arguments) == 1 and isinstance(arguments[0], self.evidence):
+            return self.function(arguments[0], **options)
+        e = self.evidence(*arguments)
+        object.__setattr__(e, "once", True)
+        return self.function(e, **options)
 
     def with_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.options, **options}

@@ -119,6 +119,24 @@ def test_whatever_samples_allow_is_scored_and_the_rest_has_its_reason(genbench):
     assert "log_likelihood, bits_per_dim (asks a model for log_prob)" in said[said.index("not scored:") :]
 
 
+def test_pain_2_13_nothing_is_fetched(noise, tmp_path, monkeypatch, genbench):
+    """With the network down, arrays of one's own are scored in the spaces that ship; others say which file to fetch."""
+    paths = [tmp_path / "real.npy", tmp_path / "fake.npy"]
+    for path in paths:
+        np.save(path, bytes_(noise, shape=(8, 8)))
+
+    def offline(*_, **__):
+        raise OSError("no network")
+
+    for way in ("connect", "connect_ex"):
+        monkeypatch.setattr(f"socket.socket.{way}", offline)
+    monkeypatch.setattr("socket.getaddrinfo", offline)
+    for space in ("pixels", "digits"):
+        said = genbench("score", *paths, "--space", space, "--metrics", "frechet,kid,coverage")
+        assert said.returncode == 0, said.stderr
+    refused(genbench("score", *paths, "--space", "inception"), "no network", ".pth", "'pixels' works")
+
+
 def test_a_metric_that_cannot_be_imported_stops_no_other(pair, tmp_path, monkeypatch, genbench):
     monkeypatch.setitem(catalogue.names("metrics"), "theirs", "no.such.package:metric")
     for name, x in zip("ab", pair, strict=True):

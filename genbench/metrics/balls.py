@@ -33,9 +33,10 @@ class Balls:
     """
 
     k: int = 5
+    of: tuple[str, ...] = ("real", "fake")  # the sets whose rows have balls
 
     def begin(self, real: Rows, fake: Rows) -> Hits:
-        return Hits(real, fake, self.k)
+        return Hits(real, fake, self.k, self.of)
 
 
 class Side:
@@ -102,9 +103,12 @@ class Inside:
 class Hits:
     """Real rows' balls with the fakes in them, and fakes' balls with the real rows in them."""
 
-    def __init__(self, real: Rows, fake: Rows, k: int) -> None:
-        self.k, self.real, self.fake = k, Side(real, k), Side(fake, k)
+    def __init__(self, real: Rows, fake: Rows, k: int, of: tuple[str, ...]) -> None:
+        self.k, self.real, self.fake, self.of = k, Side(real, k), Side(fake, k), of
         self.of_real, self.of_fake = Inside(self.real, self.fake), Inside(self.fake, self.real)
+
+    def wants(self, x: Rows, y: Rows) -> bool:
+        return x is not y or ("real" if x is self.real.rows else "fake") in self.of
 
     def see(self, tile: Tile) -> None:
         if tile.x is tile.y:
@@ -115,11 +119,10 @@ class Hits:
             return
         least = tile.squared - (tile.x.rounding * tile.x.lengths[tile.rows, None]).to(tile.squared.dtype)
         least -= (tile.y.rounding * tile.y.lengths[tile.columns]).to(tile.squared.dtype)
-        for reach, of, centre in (
-            (self.real.reach[tile.rows, None], self.of_real, 0),
-            (self.fake.reach[tile.columns], self.of_fake, 1),
-        ):
-            listed = (least <= reach).nonzero()
+        for name, side, of, centre in (("real", self.real, self.of_real, 0), ("fake", self.fake, self.of_fake, 1)):
+            if name not in self.of:
+                continue
+            listed = (least <= (side.reach[tile.columns] if centre else side.reach[tile.rows, None])).nonzero()
             for part in steps(len(listed), LISTED):
                 pairs = listed[part]
                 squared = tile.squared[pairs[:, 0], pairs[:, 1]]
@@ -128,14 +131,15 @@ class Hits:
 
     def result(self) -> dict[str, Estimate]:
         n = min(len(self.real.radii), len(self.fake.radii))
-        around, recalled = self.of_real.around.double(), self.of_fake.around > 0
+        around = self.of_real.around.double()
         crowd = torch.cat([around[:1] / self.real.k, around[1:] / self.real.half_k])
-        found = {
+        of_real = {
             "precision": (self.fake, around > 0),
-            "recall": (self.real, recalled),
             "density": (self.fake, crowd),
             "coverage": (self.real, self.of_real.held > 0),
         }
+        of_fake = {"recall": (self.real, self.of_fake.around > 0)}
+        found = {**(of_real if "real" in self.of else {}), **(of_fake if "fake" in self.of else {})}
         return {
             name: Estimate(*side.mean(x[0].double(), x[1:].double(), falls=name == "coverage"), n)
             for name, (side, x) in found.items()

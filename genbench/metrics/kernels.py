@@ -165,6 +165,9 @@ class UStatistic:
         self.kernel = kernel
         self.means = {(x, y): Means(x, y) for x, y in ((real, real), (fake, fake), (real, fake))}
 
+    def wants(self, x: Rows, y: Rows) -> bool:
+        return True
+
     def see(self, tile: Tile) -> None:
         self.means[tile.x, tile.y].add(tile, self.kernel(tile))
 

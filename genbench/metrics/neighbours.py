@@ -26,7 +26,7 @@ def precision(e: Features, *, k: int = 5) -> Estimate:
     it is not 1. One outlier among the real rows has a ball that is large enough for many bad fakes; and fakes of
     one good row are as precise as can be. Assumes independent rows. Raises BadInput below k + 1 or 4 rows a set.
     """
-    return in_balls(e, k)["precision"]
+    return in_balls(e, k, "precision")
 
 
 @metric("higher", version="1", unit="share of real rows")
@@ -39,7 +39,7 @@ def recall(e: Features, *, k: int = 5) -> Estimate:
     enough to recall all, so noise of a large scale does. The error is that of `Balls`; compare equal n, m and k
     only. Assumes independent rows. Raises BadInput below k + 1 or 4 rows a set.
     """
-    return in_balls(e, k)["recall"]
+    return in_balls(e, k, "recall")
 
 
 @metric("higher", version="1", unit="of that of real rows")
@@ -52,7 +52,7 @@ def density(e: Features, *, k: int = 5) -> Estimate:
     dimensions the middle of the data lies in most balls, so collapse onto it scores many times what real rows do.
     The error is that of `Balls`. Assumes independent rows. Raises BadInput below k + 1 or 4 rows a set.
     """
-    return in_balls(e, k)["density"]
+    return in_balls(e, k, "density")
 
 
 @metric("higher", version="1", unit="share of real rows")
@@ -66,7 +66,7 @@ def coverage(e: Features, *, k: int = 5) -> Estimate:
     where there are more, so compare equal n and m only. Fakes that are far from all data cost nothing. The error is
     that of `Balls`. Assumes independent rows. Raises BadInput below k + 1 or 4 rows a set.
     """
-    return in_balls(e, k)["coverage"]
+    return in_balls(e, k, "coverage")
 
 
 @metric("neither", version="1", unit="standard deviations")
@@ -98,12 +98,14 @@ def copying(e: Copies) -> Estimate:
     return Estimate(z, 1.0, n, pvalue=pvalue, reject=pvalue <= 0.001)
 
 
-def in_balls(e: Features, k: int) -> dict[str, Estimate]:
+def in_balls(e: Features, k: int, wanted: str) -> Estimate:
+    """Of all four, which share their balls; or, where nothing more is asked, of the balls of one set alone."""
     if k < 1:
         raise BadInput(f"k={k}; a ball reaches to the k-th nearest row, k at least 1")
     for name, rows in (("real", e.real), ("fake", e.fake)):
         if len(rows) <= k:
             raise BadInput(f"{name} has {len(rows)} row{'s' * (len(rows) > 1)}; at least {k + 1} are needed for k={k}")
     at_least(4, real=e.real, fake=e.fake)
-    found: dict[str, Estimate] = shared(e, Balls(k))
-    return found
+    alone = (("fake",) if wanted == "recall" else ("real",),) if e.once else ()
+    found: dict[str, Estimate] = shared(e, Balls(k, *alone))
+    return found[wanted]

@@ -177,7 +177,10 @@ class Nearest:
 
 
 class Work(Protocol):
-    """What is made of all pairs: sees the tiles of real with real, of fake with fake, then of real with fake."""
+    """What is made of all pairs: sees the tiles of real with real, of fake with fake, then of real with fake, but for
+    those of sets that it does not want."""
+
+    def wants(self, x: Rows, y: Rows) -> bool: ...
 
     def see(self, tile: Tile) -> None: ...
 
@@ -194,7 +197,7 @@ def shared(e: Features, wanted: Reduction) -> Any:
     """What `wanted` makes of all pairs. Sets large enough are met once: the other metrics' wants ride along."""
     if wanted not in e.of_pairs:
         asked: list[Reduction] = [wanted]
-        if large(e.real, e.fake):
+        if large(e.real, e.fake) and not e.once:
             from genbench.metrics.balls import Balls
             from genbench.metrics.kernels import riders
 
@@ -203,8 +206,9 @@ def shared(e: Features, wanted: Reduction) -> Any:
         real, fake = together(e.real, e.fake)
         works = [reduction.begin(real, fake) for reduction in asked]
         for x, y in ((real, real), (fake, fake), (real, fake)):
-            for tile in tiles(x, y):
-                for work in works:
-                    work.see(tile)
+            if wanting := [work for work in works if work.wants(x, y)]:
+                for tile in tiles(x, y):
+                    for work in wanting:
+                        work.see(tile)
         e.of_pairs.update(zip(asked, (work.result() for work in works), strict=True))
     return e.of_pairs[wanted]

@@ -106,6 +106,26 @@ def test_prdcs_counts_are_ours(noise, n, m):
     assert values(x, y) == pytest.approx(peers(x, y), rel=1e-12)
 
 
+def test_pain_2_16_what_is_asked_alone_is_made_alone(noise, monkeypatch):
+    """prdc takes the distances among fakes though density and coverage do without them; ours takes no pair in vain,
+    and gives what it gives along with all others."""
+    from genbench.evidence import Features
+    from genbench.metrics import kernels, kid, pairwise
+
+    met, met_by = [], pairwise.tiles
+    monkeypatch.setattr(pairwise, "tiles", lambda x, y: met.append((len(x.near), len(y.near))) or met_by(x, y))
+    x, y = noise.normal(size=(1010, 256)), noise.normal(size=(1000, 256)) + 0.01
+    e = Features(x, y)
+    everything = {metric.name: metric(e) for metric in ALL}
+    monkeypatch.setattr(kernels.Kernel, "begin", None)  # which would ride along
+    for metric in ALL:
+        met.clear()
+        assert metric(x, y) == everything[metric.name]
+        assert met == [(1000, 1000) if metric.name == "recall" else (1010, 1010), (1010, 1000)]
+    with pytest.raises(TypeError):
+        kid(x, y)
+
+
 def test_torch_fidelitys_precision_and_recall_are_ours(noise):
     x, y = noise.normal(size=(50, 6)), 0.8 * noise.normal(size=(120, 6)) + 0.2
     options = {"prc_neighborhood": 5, "prc_batch_size": 64, "save_cpu_ram": True, "verbose": False}
