@@ -505,6 +505,9 @@ def test_bfloat16_is_another_space_that_moves_features_a_little(inception, rando
     coarse, x = InceptionBfloat16(), photographs(3, 4)
     moved = (coarse.features(x) - inception.features(x)).norm() / inception.features(x).norm()
     assert 1e-4 < moved < 0.02
+    fine, rough = (frechet(space.features(x), space.features(x.flip(3))).value for space in (inception, coarse))
+    print(f"\nFrechet from float32 {fine:.5g}, from bfloat16 {rough:.5g}")
+    assert rough == pytest.approx(fine, rel=0.02)
     assert coarse.name != inception.name
 
 

@@ -383,9 +383,9 @@ def test_the_interval_of_frechet_holds_its_own_mean(noise):
 
 @pytest.mark.slow
 def test_frechet_debiased_takes_off_the_bias_at_64_features(noise):
-    """n = m = 1000 of variance 2: `frechet` is off by about 2.3."""
+    """1,000 repeats at n = m = 1000 of variance 2: `frechet` is off by about 2.3."""
     found = []
-    for _ in range(150):
+    for _ in range(1000):
         x = math.sqrt(2) * noise.normal(size=(1000, 64))
         y = math.sqrt(2) * 1.15 * noise.normal(size=(1000, 64)) + 0.05
         found.append((frechet(x, y), frechet_debiased(x, y)))
@@ -394,5 +394,5 @@ def test_frechet_debiased_takes_off_the_bias_at_64_features(noise):
     mean, sd, _ = spread(debiased)
     print(f"\n{truth=:.4f}, bias {spread(plain)[0] - truth:+.4f} to {mean - truth:+.4f}, {held(debiased, truth)=:.3f}")
     assert spread(plain)[0] - truth > 2
-    assert abs(mean - truth) < 3 * sd / math.sqrt(150)
-    assert 0.9 <= held(debiased, truth) <= 0.99
+    assert abs(mean - truth) < 3 * sd / math.sqrt(1000)
+    assert 0.93 <= held(debiased, truth) <= 0.98
