@@ -109,7 +109,7 @@ def same_shape(real: Tensor, fake: Tensor) -> None:
 
 def finite(name: str, x: Tensor) -> None:
     most = max(abs(float(end)) for end in x.aminmax()) if x.numel() else 0.0
-    if math.isinf(most):
+    if not math.isfinite(most):
         raise BadInput(f"{name} has infinite values; drop or mend them first")
     if most > LARGEST:
         raise BadInput(f"{name} has values of {most:.0e}, whose powers overflow; bring them to another scale")

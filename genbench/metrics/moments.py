@@ -38,11 +38,14 @@ class Moments:
         """The moments of rows (n, d) or (n, *shape). BadInput on NaN and infinities."""
         x = tensor("rows", rows)
         x = x.flatten(1) if x.ndim > 1 else x[:, None]
-        centre = x[:CACHED].double().mean(0)  # near enough to the mean for squares about it to keep their digits
+        n, centre = len(x), x[:CACHED].double().mean(0)  # near the mean as a rule, which would take a pass of its own
         total, squares = about(x, centre)
         finite("rows", total)
-        rest = total / math.sqrt(len(x))
-        return cls(len(x), centre.cpu() + total / len(x), squares.addr_(rest, rest, alpha=-1))
+        mean = centre.cpu() + total / n
+        if float(total @ total) > n * float(squares.trace()) / 2:  # the difference would lose digits, or all of them
+            return cls(n, mean, about(x, mean.to(x.device))[1])
+        rest = total / math.sqrt(n)
+        return cls(n, mean, squares.addr_(rest, rest, alpha=-1))
 
     @property
     def covariance(self) -> Tensor:

@@ -396,3 +396,11 @@ def test_frechet_debiased_takes_off_the_bias_at_64_features(noise):
     assert spread(plain)[0] - truth > 2
     assert abs(mean - truth) < 3 * sd / math.sqrt(1000)
     assert 0.93 <= held(debiased, truth) <= 0.98
+
+
+def test_rows_that_begin_far_from_their_mean_lose_no_digits(noise):
+    """The first rows stand in for the mean, and here they are no guide to it; constant rows have no scatter at all."""
+    x = noise.normal(size=(2000, 3)) + 1e6 * (np.arange(2000) >= 300)[:, None]
+    found, centred = Moments.of(x), x - x.mean(0)
+    np.testing.assert_allclose(found.scatter, centred.T @ centred, rtol=1e-12)
+    assert torch.linalg.eigvalsh(Moments.of(np.full((900, 5), 0.1)).covariance).min() >= 0
