@@ -52,7 +52,7 @@ class Player:
 
 
 def norm(gradients: Gradients) -> Tensor:
-    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]).norm()
+    return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
 
 
 def play(stage: Any, *players: Player) -> None:

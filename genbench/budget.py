@@ -20,10 +20,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from genbench.errors import Diverged
-from genbench.task import Batch, Task
+from genbench.task import Batch, Rows, Task
 
 TRACED = 10  # every tenth turn of a player is traced: its loss, its gradient's norm, whether it is finite
 UNCOUNTED = nullcontext()
+AHEAD = 2**18  # numbers of training rows that are gathered at a time
 COUNTED = 1000  # FLOPs are counted on a player's second turn (the first may build buffers) and each thousandth
 
 
@@ -138,6 +139,7 @@ class Stream:
         device = self.task.train.x.device
         self.noise = torch.Generator(device=device).manual_seed(self.seed)
         self.order = torch.empty(0, dtype=torch.int64, device=device)
+        self.ready = self.task.train[:0]
         self.kept = 0  # examples used when the last checkpoint was written
         self.observed = 0
         self.spent_seconds = 0.0
@@ -163,13 +165,20 @@ class Stream:
 
     def draw(self, n: int) -> Batch:
         """n rows of an endless sequence of shuffled epochs, with fresh dequantisation noise; charged."""
+        if len(self.ready) < n:
+            self.gather(n - len(self.ready))
+        rows, self.ready = self.ready[:n], self.ready[n:]
+        self.used += n
+        return Batch(rows.x, rows.y)
+
+    def gather(self, n: int) -> None:
+        """Have at least n more rows ready; small rows many at once, which makes a small model's turn cheaper."""
         while len(self.order) < n:
             epoch = torch.randperm(len(self.task.train), generator=self.noise, device=self.order.device)
             self.order = torch.cat([self.order, epoch])
+        n = max(n, AHEAD // self.task.spec.size)
         index, self.order = self.order[:n], self.order[n:]
-        self.used += n
-        rows = self.task.train[index].dequantised(self.task.spec.x, self.noise)
-        return Batch(rows.x, rows.y)
+        self.ready += self.task.train[index].dequantised(self.task.spec.x, self.noise)
 
     @property
     def seconds(self) -> float:
@@ -213,6 +222,7 @@ class Stream:
             "observed": self.observed,
             "seconds": self.seconds,
             "order": self.order,
+            "ready": list(vars(self.ready).values()),
             "noise": self.noise.get_state(),
             "rng": rng_state(),
             "trace": self.trace,
@@ -223,6 +233,7 @@ class Stream:
         self.used, self.observed = state["used"], state["observed"]
         self.spent_seconds, self.started = state["seconds"], time.perf_counter()
         self.order = state["order"].to(self.order.device)
+        self.ready = Rows(*state["ready"]).to(self.order.device)
         self.noise.set_state(state["noise"])
         self.trace = state["trace"]
         self.meters = {name: Meter(**meter) for name, meter in state["meters"].items()}

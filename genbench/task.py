@@ -87,6 +87,10 @@ class Rows:
     def __getitem__(self, index: Tensor | slice) -> Rows:
         return Rows(self.x[index], None if self.y is None else self.y[index])
 
+    def __add__(self, other: Rows) -> Rows:
+        y = None if self.y is None or other.y is None else torch.cat([self.y, other.y])
+        return Rows(torch.cat([self.x, other.x]), y)
+
     def to(self, device: torch.device) -> Rows:
         return Rows(self.x.to(device), None if self.y is None else self.y.to(device))
 
