@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.play import Player, play
 
@@ -25,7 +25,7 @@ def enumerated(log_weight: Callable[[Tensor], Tensor], bias: Tensor) -> Tensor:
     return torch.cat([log_weight(states(part, bias)) for part in torch.arange(2**n).split(2**14)])
 
 
-def descend(machine: nn.Module, stream: Any, batch: int, rate: float, momentum: float, decay: float) -> None:
+def descend(machine: Any, stream: Any, batch: int, rate: float, momentum: float, decay: float) -> None:
     """Momentum and weight decay as the practical guide has them, and Tieleman's rate, which falls linearly to zero:
     a chain can follow only what moves slowly."""
     optimizer = torch.optim.SGD(machine.parameters(), lr=rate, momentum=momentum, weight_decay=decay, fused=True)
