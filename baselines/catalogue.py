@@ -22,6 +22,9 @@ MODELS = {
     "iwae": "baselines.autoencoding.vae:iwae",
     "realnvp": "baselines.flows.realnvp:RealNVP",
     "rbm-cd1": "baselines.energy.rbm:rbm_cd1",
+    "rbm-cd10": "baselines.energy.rbm:rbm_cd10",
+    "rbm-pcd": "baselines.energy.rbm:rbm_pcd",
+    "gaussian-rbm": "baselines.energy.gaussian_rbm:GaussianRBM",
     "gan": "baselines.adversarial.gan:GAN",
     "wgan-gp": "baselines.adversarial.gan:wgan_gp",
 }

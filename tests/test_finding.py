@@ -102,6 +102,21 @@ def test_equals_within_a_margin():
     assert judge(runs("a", HIGH) + runs("b", LOW), **spec, by=1.0).verdict == "not shown"
 
 
+def test_equals_another_metric_of_the_same_runs():
+    """Paired: the runs themselves differ by far more than the margin."""
+    spec = {"kind": "equals", "model": "rbm", "metric": "annealed", "against": "exact", "by": 0.1}
+    made = [result("rbm", s, {"annealed": 5 * s + gap, "exact": 5 * s}) for s, gap in enumerate([0.01, -0.02, 0.02])]
+    shown = judge(made, **spec)
+    assert shown.verdict == "shown"
+    assert shown.text.startswith("rbm equals its exact on annealed (ring8) within 0.1: the difference is 0.00333 [")
+    off = [result("rbm", s, {"annealed": 5 * s + 0.5 + 0.01 * s, "exact": 5 * s}) for s in range(3)]
+    assert judge(off, **spec).verdict == "not shown"
+    crossed = [result("rbm", 0, {"annealed": 1.0}), result("rbm", 1, {"exact": 1.0})]
+    assert "have both annealed and exact: 0" in judge(crossed, **spec).sentence
+    assert "either another model" in judge(made, **spec, control="rbm").sentence
+    assert "either another model" in judge(made, **{k: v for k, v in spec.items() if k != "against"}).sentence
+
+
 def test_ordered():
     made = runs("a", HIGH) + runs("b", [5.0, 5.1, 5.3]) + runs("c", LOW)
     spec = {"kind": "ordered", "metric": "modes"}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from baselines.play import Player, play
+from baselines.energy.machine import descend, enumerated, states
 from genbench.task import Bits, Spec
 
 
@@ -18,15 +18,18 @@ class RBM(nn.Module):
     """Hinton, 2002, after his practical guide (2012): contrastive divergence with k steps from the data.
 
     The loss is the free energy of the data less that of the chain, whose gradient *is* contrastive divergence.
+    `persistent` chains go on where the last batch left them (Tieleman, 2008) in place of starting at the data.
     """
 
     rates: Tensor
+    fantasies: Tensor
 
     def __init__(
         self,
         spec: Spec,
         *,
         k: int = 1,
+        persistent: int = 0,
         hidden: int = 20,
         rate: float = 0.05,
         momentum: float = 0.9,
@@ -37,12 +40,13 @@ class RBM(nn.Module):
         super().__init__()
         if not isinstance(spec.x, Bits):
             raise NotImplementedError("needs bits")
-        self.shape, self.k, self.rate, self.momentum, self.decay = spec.x.shape, k, rate, momentum, decay
-        self.batch, self.chain = batch, chain
+        self.shape, self.k, self.batch, self.chain = spec.x.shape, k, batch, chain
+        self.rate, self.momentum, self.decay = rate, momentum, decay
         self.weights = nn.Parameter(0.01 * torch.randn(spec.size, hidden))
         self.visible = nn.Parameter(torch.zeros(spec.size))
         self.hidden = nn.Parameter(torch.zeros(hidden))
         self.register_buffer("rates", torch.zeros(spec.size))
+        self.register_buffer("fantasies", torch.rand(persistent, *self.shape).round())
 
     def bias(self, beta: float) -> Tensor:
         """From the logits of the bits' own rates to the machine's biases (Salakhutdinov & Murray, 2008)."""
@@ -54,13 +58,16 @@ class RBM(nn.Module):
         v = x.flatten(1)
         return -(v @ self.bias(beta)) - softplus(beta * (self.hidden + v @ self.weights)).sum(1)
 
-    def step(self, x: Tensor, beta: float = 1.0) -> Tensor:
-        """One sweep of Gibbs sampling, hidden given visible and back."""
-        h = torch.bernoulli((beta * (self.hidden + x.flatten(1) @ self.weights)).sigmoid())
-        return self.visible_given(h, beta)
+    def encode(self, x: Tensor, beta: float = 1.0) -> Tensor:
+        """The probabilities (n, hidden) that hidden units are on."""
+        return (beta * (self.hidden + x.flatten(1) @ self.weights)).sigmoid()
 
     def visible_given(self, h: Tensor, beta: float = 1.0) -> Tensor:
         return torch.bernoulli((self.bias(beta) + beta * (h @ self.weights.T)).sigmoid()).unflatten(1, self.shape)
+
+    def step(self, x: Tensor, beta: float = 1.0) -> Tensor:
+        """One sweep of Gibbs sampling, hidden given visible and back."""
+        return self.visible_given(torch.bernoulli(self.encode(x, beta)), beta)
 
     def log_z0(self) -> Tensor:
         """The log partition function of the base, its idle hidden units counted."""
@@ -73,27 +80,24 @@ class RBM(nn.Module):
         return x
 
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return (self.energy(x) - self.energy(self.walk(x, self.k))).mean()
+        chain = self.walk(self.fantasies if len(self.fantasies) else x, self.k)
+        if len(self.fantasies):
+            self.fantasies = chain
+        return self.energy(x).mean() - self.energy(chain).mean()
 
     def fit(self, stream: Any) -> None:
         with torch.no_grad():  # the guide's start: hidden units off, each bit at its own rate
             self.rates.copy_(stream.whole().x.flatten(1).mean(0).clamp(0.01, 0.99).logit())
             self.visible.copy_(self.rates)
-        optimizer = torch.optim.SGD(
-            self.parameters(), lr=self.rate, momentum=self.momentum, weight_decay=self.decay, fused=True
-        )
-        play(stream.batches(self.batch), Player("energy", self.loss, optimizer))
-
-    def states(self, index: Tensor) -> Tensor:
-        """Hidden states (n, hidden) by number."""
-        return (index[:, None] >> torch.arange(len(self.hidden)) & 1).to(self.hidden)
+        descend(self, stream, self.batch, self.rate, self.momentum, self.decay)
 
     def log_states(self) -> Tensor:
         """log sum_v exp(-E(v, h)) for every hidden state: the visible units sum out, the hidden ones one by one."""
-        if (n := len(self.hidden)) > 20:
-            raise NotImplementedError(f"exact likelihood needs at most 20 hidden units; this has {n}")
-        states = map(self.states, torch.arange(2**n).split(2**14))
-        return torch.cat([h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1) for h in states])
+
+        def log_weight(h: Tensor) -> Tensor:
+            return h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1)
+
+        return enumerated(log_weight, self.hidden)
 
     def log_z(self) -> Tensor:
         return self.log_states().logsumexp(0)
@@ -104,7 +108,7 @@ class RBM(nn.Module):
     def exact_sample(self, n: int) -> Tensor:
         """Draws that need no chain: hidden states by their own probabilities, then visible ones."""
         p = self.log_states().double().softmax(0)
-        return self.visible_given(self.states(torch.multinomial(p, n, replacement=True)))
+        return self.visible_given(states(torch.multinomial(p, n, replacement=True), self.hidden))
 
     def sample(self, n: int) -> Tensor:
         """The ends of n long chains, each begun at fair coins: nothing of the training rows is left in them."""
@@ -112,3 +116,8 @@ class RBM(nn.Module):
 
 
 rbm_cd1 = partial(RBM, k=1)
+
+rbm_cd10 = partial(RBM, k=10)
+
+# At the guide's momentum of .9 the machine runs away from its chains.
+rbm_pcd = partial(RBM, persistent=100, momentum=0.5)

@@ -43,20 +43,33 @@ class Beats(Kind):
 
 
 class Equals(Kind):
-    """Two models differ by less than `by` either way: two one-sided tests, which is the interval inside the margin."""
+    """Two models, or two metrics of the same runs, `against`, differ by less than `by` either way: two one-sided
+    tests, which is the interval inside the margin."""
 
     kind: Literal["equals"]
     model: str
-    control: str
+    control: str = ""
+    against: str = ""
     by: float = Field(gt=0)
 
     def claim(self) -> str:
-        return f"{self.model} equals {self.control} on {self.place} within {self.by:g}"
+        other = f"its {self.against}" if self.against else self.control
+        return f"{self.model} equals {other} on {self.place} within {self.by:g}"
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
-        estimate = self.gap(results, self.model, self.control, oriented=False).estimate()
-        why = f"the difference is {spoken(estimate, 'seed')}" + self.lost(results, self.model, self.control)
-        return within(estimate, -self.by, self.by), estimate, why
+        if bool(self.against) == bool(self.control):
+            raise Undecided("name either another model, as `control`, or another metric, as `against`")
+        if self.control:
+            difference = self.gap(results, self.model, self.control, oriented=False)
+        else:
+            difference = self.beside(results, self.model, self.against)
+        estimate = difference.estimate()
+        why = f"the difference is {spoken(estimate, 'seed')}"
+        return (
+            within(estimate, -self.by, self.by),
+            estimate,
+            why + self.lost(results, self.model, *filter(None, [self.control])),
+        )
 
 
 class Ordered(Kind):

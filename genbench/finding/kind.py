@@ -107,10 +107,15 @@ class Kind(BaseModel):
             raise Undecided(f"{metric} was scored by versions {joined(versions)}; score again with one")
         return found
 
+    def here(self, result: Result) -> list[Record]:
+        """All records of a run at the share of the budget that is spoken of."""
+        split = "test" if self.at == 1 else "valid"
+        return [s for s in result.scores if abs(s.at - self.at) < 1e-9 and s.split == split]
+
     def scores(self, results: Sequence[Result], model: str) -> list[Record]:
         """One record a run that got so far."""
-        runs, split = self.runs(results, model), "test" if self.at == 1 else "valid"
-        asked = [s for r in runs for s in r.scores if abs(s.at - self.at) < 1e-9 and s.split == split]
+        runs = self.runs(results, model)
+        asked = [s for r in runs for s in self.here(r)]
         if not (found := self.chosen(asked)):
             reasons = {s.why for s in asked if self.metric in (s.metric, s.key)} | {r.run.why for r in runs}
             reason = f" ({'; '.join(sorted(filter(None, reasons)))})" if any(reasons) else ""
@@ -146,6 +151,16 @@ class Kind(BaseModel):
             raise Undecided(f"{self.metric} has no better direction")
         difference = stats.mean(values(arms[0])) - stats.mean(values(arms[1]))
         return -difference if oriented and ways == {"lower"} else difference
+
+    def beside(self, results: Sequence[Result], model: str, other: str) -> Student:
+        """By how much the metric is above another one in the same runs of a model: paired, run by run."""
+        runs = self.runs(results, model)
+        self.scores(results, model)
+        self.chosen((s for r in runs for s in self.here(r)), other)
+        sides = [[values(self.chosen(self.here(r), metric)) for metric in ("", other)] for r in runs]
+        if len(pairs := [(*one, *two) for one, two in sides if one and two]) < 2:
+            raise Undecided(f"too few runs of {model} have both {self.metric} and {other}: {len(pairs)}")
+        return stats.paired(*zip(*pairs, strict=True))
 
 
 def values(records: Iterable[Record]) -> list[float]:
