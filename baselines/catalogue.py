@@ -22,6 +22,9 @@ MODELS = {
     "iwae": "baselines.autoencoding.vae:iwae",
     "realnvp": "baselines.flows.realnvp:RealNVP",
     "rbm-cd1": "baselines.energy.rbm:rbm_cd1",
+    "score-matching": "baselines.energy.score_matching:ScoreMatching",
+    "sliced-score-matching": "baselines.energy.score_matching:sliced_score_matching",
+    "denoising-score-matching": "baselines.energy.score_matching:denoising_score_matching",
     "gan": "baselines.adversarial.gan:GAN",
     "wgan-gp": "baselines.adversarial.gan:wgan_gp",
 }
