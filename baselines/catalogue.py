@@ -25,6 +25,9 @@ MODELS = {
     "rbm-cd10": "baselines.energy.rbm:rbm_cd10",
     "rbm-pcd": "baselines.energy.rbm:rbm_pcd",
     "gaussian-rbm": "baselines.energy.gaussian_rbm:GaussianRBM",
+    "score-matching": "baselines.energy.score_matching:ScoreMatching",
+    "sliced-score-matching": "baselines.energy.score_matching:sliced_score_matching",
+    "denoising-score-matching": "baselines.energy.score_matching:denoising_score_matching",
     "gan": "baselines.adversarial.gan:GAN",
     "wgan-gp": "baselines.adversarial.gan:wgan_gp",
 }

@@ -4,6 +4,7 @@ TASKS = {
     "ring8": "genbench.tasks.planes:ring8",
     "ring8-wide": "genbench.tasks.planes:ring8_wide",
     "grid25": "genbench.tasks.planes:grid25",
+    "two-gaussians": "genbench.tasks.planes:two_gaussians",
     "ppca": "genbench.tasks.planes:ppca",
     "lowrank64": "genbench.tasks.spectrum:lowrank64",
     "bars-and-stripes": "genbench.tasks.patterns:bars_and_stripes",

@@ -18,7 +18,7 @@ from genbench.errors import BadInput
 from genbench.task import Labels, Real, Rows, Spec, splits
 from genbench.tasks import files, images
 from genbench.tasks.digits import digits, digits_binary
-from genbench.tasks.planes import circle, grid25, ppca, ring8, ring8_wide
+from genbench.tasks.planes import circle, grid25, ppca, ring8, ring8_wide, two_gaussians
 
 SPLITS = ("train", "valid", "test", "spare")
 
@@ -77,6 +77,17 @@ def test_mixtures_integrate_to_one_and_their_entropy_is_that_of_their_samples(fa
     assert float(surprise.mean()) == pytest.approx(entropy, abs=4 * float(surprise.std()) / len(surprise) ** 0.5)
 
 
+def test_two_gaussians_have_their_weights_and_their_distance():
+    task = two_gaussians(weight=0.7, separation=6.0)
+    (left, right), shares = task.modes.centres, task.modes.weights.tolist()
+    assert float((right - left).norm()) == 6.0
+    assert shares == pytest.approx([0.7, 0.3])
+    parts = [multivariate_normal(centre.numpy()).pdf(task.test.x.numpy()) for centre in (left, right)]
+    np.testing.assert_allclose(task.log_prob(task.test.x), np.log(0.7 * parts[0] + 0.3 * parts[1]), atol=1e-4)
+    found = float((task.train.x[:, 0] < 0).double().mean())
+    assert found == pytest.approx(0.7, abs=0.003 + 4 * (0.21 / len(task.train)) ** 0.5)  # 0.13 % lie beyond the middle
+
+
 def test_rows_lie_within_three_sigma_as_often_as_they_should():
     task = ring8()
     near = (torch.cdist(task.train.x, task.modes.centres).min(1).values <= task.modes.radius).double()
@@ -112,6 +123,8 @@ def test_draws_are_independent_and_another_seed_draws_others():
         (lambda: ring8(sigma=0.0), "sigma"),
         (lambda: ring8(sigma=math.nan), "sigma"),
         (lambda: grid25(train=0), "train"),
+        (lambda: two_gaussians(weight=1.0), "weight"),
+        (lambda: two_gaussians(separation=0.0), "separation"),
         (lambda: ppca(d=3, k=3), "k < d"),
         (lambda: ppca(noise=0.0), "noise"),
         (lambda: digits_binary(threshold=0), "threshold"),

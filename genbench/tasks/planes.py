@@ -29,20 +29,24 @@ class Law(Protocol):
 
 @dataclass(frozen=True)
 class Mixture:
-    """Equally likely round Gaussians: centres (k, d), one sigma."""
+    """Round Gaussians: centres (k, d), one sigma, weights (k,), equal where none are given."""
 
     centres: Tensor
     sigma: float
+    weights: Tensor | None = None
 
     def draw(self, n: int, noise: Generator) -> Tensor:
-        which = torch.randint(len(self.centres), (n,), generator=noise)
+        if self.weights is None:
+            which = torch.randint(len(self.centres), (n,), generator=noise)
+        else:
+            which = torch.multinomial(self.weights, n, replacement=True, generator=noise)
         return self.centres[which] + self.sigma * torch.randn(n, self.centres.shape[1], generator=noise)
 
     def log_prob(self, x: Tensor) -> Tensor:
         centres = self.centres.to(x)
         parts = Independent(Normal(centres, self.sigma), 1)
-        weights = Categorical(logits=centres.new_zeros(len(centres)))
-        return MixtureSameFamily(weights, parts).log_prob(x)  # type: ignore[no-untyped-call, no-any-return]
+        weights = centres.new_ones(len(centres)) if self.weights is None else self.weights.to(x)
+        return MixtureSameFamily(Categorical(weights), parts).log_prob(x)  # type: ignore[no-untyped-call, no-any-return]
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,16 @@ def drawn(name: str, law: Law, d: int, train: int, test: int, noise: Generator, 
     return Task(name, Spec(Real((d,))), learnt, valid, held, spare, log_prob=law.log_prob, modes=modes)
 
 
-def mixture(name: str, centres: Tensor, sigma: float, train: int, test: int, seed: int) -> Task:
-    """Equal weights; a sample is a mode's own within three sigma of its centre."""
+def mixture(
+    name: str, centres: Tensor, sigma: float, train: int, test: int, seed: int, weights: Tensor | None = None
+) -> Task:
+    """Equal weights where none are given; a sample is a mode's own within three sigma of its centre."""
     if not sigma > 0:
         raise BadInput(f"{name}: sigma is a standard deviation above 0; got {sigma}")
-    modes = Modes(centres, 3 * sigma, torch.full((len(centres),), 1 / len(centres)))
+    shares = torch.full((len(centres),), 1 / len(centres)) if weights is None else weights
     noise = Generator().manual_seed(seed)
-    return drawn(name, Mixture(centres, sigma), centres.shape[1], train, test, noise, modes)
+    law = Mixture(centres, sigma, weights)
+    return drawn(name, law, centres.shape[1], train, test, noise, Modes(centres, 3 * sigma, shares))
 
 
 def circle(k: int = 8, radius: float = 2.0) -> Tensor:
@@ -106,6 +113,17 @@ def grid25(sigma: float = 0.05, train: int = 20_000, test: int = 2_000, seed: in
     """Twenty-five Gaussians, two apart, on a square grid."""
     side = torch.arange(-4.0, 5.0, 2.0)
     return mixture("grid25", torch.cartesian_prod(side, side), sigma, train, test, seed)
+
+
+@on_cpu
+def two_gaussians(
+    weight: float = 0.9, separation: float = 8.0, train: int = 20_000, test: int = 2_000, seed: int = 0
+) -> Task:
+    """Two round Gaussians of sigma 1 on a plane, `separation` sigmas apart; the left one has the weight."""
+    if not (0 < weight < 1 and separation > 0):
+        raise BadInput(f"two-gaussians: 0 < weight < 1 and separation > 0; got {weight} and {separation}")
+    centres = torch.tensor([[-separation / 2, 0.0], [separation / 2, 0.0]])
+    return mixture("two-gaussians", centres, 1.0, train, test, seed, torch.tensor([weight, 1 - weight]))
 
 
 @on_cpu
