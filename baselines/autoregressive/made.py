@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from baselines.autoregressive.conditionals import Normals, conditional
+from baselines.autoregressive.conditionals import conditional
+from baselines.autoregressive.mixtures import Normals
 from baselines.play import Player, play
 from genbench.task import Spec
 
@@ -35,7 +35,7 @@ class MADE(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, components: int = 5, width: int = 256, rate: float = 1e-3, batch: int = 64
+        self, spec: Spec, *, components: int = 10, width: int = 256, rate: float = 3e-3, batch: int = 64
     ) -> None:
         super().__init__()
         self.law, self.size, self.rate, self.batch = conditional(spec, components), spec.size, rate, batch
@@ -45,8 +45,6 @@ class MADE(nn.Module):
             Masked(hidden[:, None] >= order), nn.ReLU(), Masked(hidden[:, None] >= hidden), nn.ReLU()
         )
         self.head = Masked((order[:, None] > hidden).repeat_interleave(self.law.outputs, 0))
-        with torch.no_grad():
-            self.head.bias.copy_(self.law.start.repeat(spec.size))
 
     def log_prob(self, x: Tensor) -> Tensor:
         y, constant = self.law(x)
@@ -70,6 +68,3 @@ class MADE(nn.Module):
         for i in range(self.size):
             y[:, i] = self.law.draw(linear(self.trunk(y), weights[i], biases[i]))
         return self.law.inverse(y)
-
-
-made_one = partial(MADE, components=1)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from baselines.autoregressive.conditionals import Normals, conditional
+from baselines.autoregressive.conditionals import conditional
+from baselines.autoregressive.mixtures import Normals
 from baselines.play import Player, play
 from genbench.task import Spec
 
@@ -78,8 +79,6 @@ class PixelCNN(nn.Module):
         self.blocks = nn.ModuleList(Block(channels, colours) for _ in range(blocks))
         last = Masked(channels, colours * self.law.outputs, 1, colours)
         self.head = nn.Sequential(nn.ReLU(), Masked(channels, channels, 1, colours), nn.ReLU(), last)
-        with torch.no_grad():
-            last.bias.copy_(self.law.start.repeat_interleave(colours))
 
     def split(self, raw: Tensor) -> Tensor:
         """Outputs (n, outputs * c, h, w) as (n, c, h, w, outputs)."""
@@ -108,13 +107,14 @@ class PixelCNN(nn.Module):
         """Colour by colour of place by place, each layer at that place alone: in all the work of one pass."""
         colours, height, width = self.shape
         y = torch.zeros(n, colours, height + 6, width + 6).to(self.place)
-        seen = [y.new_zeros(n, block.near.in_channels, height + 2, width + 2) for block in self.blocks]
+        seen = [y.new_zeros(n, len(self.place) // 2, height + 2, width + 2) for _ in self.blocks]
         for row, column, colour in product(range(height), range(width), range(colours)):
             z = (
                 self.first(y[..., row : row + 7, column : column + 7])
                 + self.place[:, row : row + 1, column : column + 1]
             )
             for block, memory in zip(self.blocks, seen, strict=True):
+                assert isinstance(block, Block)
                 z = block.at(z, row, column, memory)
             y[:, colour, row + 3, column + 3] = self.law.draw(self.split(self.head(z))[:, colour, 0, 0])
         return self.law.inverse(y[..., 3:-3, 3:-3].flatten(1))

@@ -9,69 +9,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from baselines.flows.couplings import Chain, Coupling
 from baselines.likelihoods import Preprocessing, standard_normal
 from baselines.nets import halvings
 from baselines.play import Player, play
 from genbench.task import Real, Spec
 
-
-class Coupling(nn.Module):
-    """y_b = x_b exp(s(x_a)) + t(x_a), y_a = x_a, for two sets of channels; the identity to begin with."""
-
-    a: Tensor
-    b: Tensor
-
-    def __init__(self, a: list[int], b: list[int], width: int) -> None:
-        super().__init__()
-        self.register_buffer("a", torch.tensor(a))
-        self.register_buffer("b", torch.tensor(b))
-        last = nn.Conv2d(width, 2 * len(b), 3, padding=1)
-        self.net = nn.Sequential(
-            nn.Conv2d(len(a), width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), last
-        )
-        self.reach = nn.Parameter(torch.ones(len(b), 1, 1))
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-
-    def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.net(x[:, self.a]).chunk(2, 1)
-        return self.reach * s.tanh(), t
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.terms(x)
-        return x.index_copy(1, self.b, x[:, self.b] * s.exp() + t), s.flatten(1).sum(1)
-
-    def inverse(self, y: Tensor) -> Tensor:
-        s, t = self.terms(y)
-        return y.index_copy(1, self.b, (y[:, self.b] - t) * (-s).exp())
-
-
 # The four pixels of a square, 0 1 over 2 3, as two pairs: the checkerboard's colours, its rows, its columns.
 PAIRS = (((0, 3), (1, 2)), ((0, 1), (2, 3)), ((0, 2), (1, 3)))
 
 
-class Scale(nn.Module):
-    """Squeeze 2x2 pixels into channels, then couple each half of them with the other, by every way to pair them."""
+def network(inputs: int, outputs: int, width: int) -> nn.Sequential:
+    """Three convolutions, the last of zeros: a coupling starts as the identity."""
+    last = nn.Conv2d(width, outputs, 3, padding=1)
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+    return nn.Sequential(nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), last)
 
-    def __init__(self, channels: int, rounds: int, width: int) -> None:
-        super().__init__()
-        self.couplings = nn.ModuleList()
-        for pairs in PAIRS * rounds:
-            a, b = ([4 * c + i for c in range(channels) for i in pair] for pair in pairs)
-            self.couplings += [Coupling(a, b, width), Coupling(b, a, width)]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x, log_det = pixel_unshuffle(x, 2), x.new_zeros(len(x))
-        for coupling in self.couplings:
-            x, more = coupling(x)
-            log_det = log_det + more
-        return x, log_det
-
-    def inverse(self, y: Tensor) -> Tensor:
-        for coupling in reversed(self.couplings):
-            assert isinstance(coupling, Coupling)
-            y = coupling.inverse(y)
-        return pixel_shuffle(y, 2)
+def couplings(channels: int, rounds: int, width: int) -> Chain:
+    """Of squeezed pictures: each half of their channels given the other, by every way to pair them."""
+    found = Chain()
+    for pairs in PAIRS * rounds:
+        a, b = (torch.tensor([4 * c + i for c in range(channels) for i in pair]) for pair in pairs)
+        found.extend(Coupling(*ab, network(2 * channels, 4 * channels, width)) for ab in ((a, b), (b, a)))
+    return found
 
 
 class RealNVPConv(nn.Module):
@@ -100,14 +62,14 @@ class RealNVPConv(nn.Module):
         depths, (channels, height, breadth) = range(halvings(self.shape)), self.shape
         self.shapes = [(channels * 2 << depth, height >> depth + 1, breadth >> depth + 1) for depth in depths]
         self.preprocessing = Preprocessing(spec.x, alpha)
-        self.scales = nn.ModuleList(Scale(channels << depth, rounds, width) for depth in depths)
+        self.scales = nn.ModuleList(couplings(channels << depth, rounds, width) for depth in depths)
 
     def transform(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, finest detail first, and log |det dz/dx|, preprocessing included."""
         y, log_det = self.preprocessing(x)
         y, done = y.unflatten(1, self.shape), []
         for scale in self.scales:
-            y, more = scale(y)
+            y, more = scale(pixel_unshuffle(y, 2))
             log_det = log_det + more
             finished, y = y.chunk(2, 1)
             done.append(finished.flatten(1))
@@ -140,7 +102,8 @@ class RealNVPConv(nn.Module):
         *done, y = z.split([*sizes, sizes[-1]], 1)
         y = y.unflatten(1, self.shapes[-1])
         for scale, shape, finished in zip(self.scales[::-1], self.shapes[::-1], done[::-1], strict=True):
-            y = scale.inverse(torch.cat([finished.unflatten(1, shape), y], 1))
+            assert isinstance(scale, Chain)
+            y = pixel_shuffle(scale.inverse(torch.cat([finished.unflatten(1, shape), y], 1)), 2)
         return self.preprocessing.inverse(y.flatten(1))
 
     def sample(self, n: int) -> Tensor:
