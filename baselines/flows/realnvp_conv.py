@@ -40,16 +40,18 @@ class RealNVPConv(nn.Module):
     """Dinh, Sohl-Dickstein & Bengio, 2017, section 3.6: after each scale half of the channels are done.
 
     A checkerboard of the picture is the pairs (0, 3), (1, 2) of its squeezed channels, so all couplings work there, at
-    a quarter of the paper's cost. As in `realnvp` a fixed standardisation stands for batch normalisation.
+    a quarter of the paper's cost. As in `realnvp` a fixed standardisation stands for batch normalisation. alpha is half
+    a cell of 256: at the paper's .05 a black margin is a spike, and 16,000 rows of fashion-mnist left 4.16 bits a pixel
+    on held-out rows, against 3.75.
     """
 
-    FIRST = 1000  # rows for it: an epoch would be charged too
+    FIRST = 1000  # rows for the standardisation: a whole epoch would be charged
 
     def __init__(
         self,
         spec: Spec,
         *,
-        alpha: float = 0.002,  # half a cell of 256: a black margin is a spike at the paper's .05, and hard to fit
+        alpha: float = 0.002,
         rounds: int = 1,
         width: int = 64,
         rate: float = 3e-3,
