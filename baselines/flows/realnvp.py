@@ -7,37 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.flows.couplings import Chain, Coupling
 from baselines.likelihoods import Preprocessing, standard_normal
 from baselines.nets import mlp
 from baselines.play import Player, play
 from genbench.task import Real, Spec
-
-
-class Coupling(nn.Module):
-    """y_b = x_b exp(s(x_a)) + t(x_a), y_a = x_a; s is a learned multiple of a tanh, so that no step can blow up."""
-
-    a: Tensor
-    b: Tensor
-
-    def __init__(self, order: Tensor, width: int) -> None:
-        super().__init__()
-        kept = len(order) // 2
-        self.register_buffer("a", order[:kept])
-        self.register_buffer("b", order[kept:])
-        self.net = mlp(kept, width, width, 2 * (len(order) - kept))
-        self.reach = nn.Parameter(torch.ones(len(order) - kept))
-
-    def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.net(x[:, self.a]).chunk(2, 1)
-        return self.reach * s.tanh(), t
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.terms(x)
-        return x.index_copy(1, self.b, x[:, self.b] * s.exp() + t), s.sum(1)
-
-    def inverse(self, y: Tensor) -> Tensor:
-        s, t = self.terms(y)
-        return y.index_copy(1, self.b, (y[:, self.b] - t) * (-s).exp())
 
 
 class RealNVP(nn.Module):
@@ -65,7 +39,11 @@ class RealNVP(nn.Module):
         self.size, self.rate, self.decay, self.batch = spec.size, rate, decay, batch
         self.preprocessing = Preprocessing(spec.x)
         orders = [order for _ in range(0, couplings, 2) for order in self.halves()]
-        self.couplings = nn.ModuleList(Coupling(order, width) for order in orders[:couplings])
+        kept = spec.size // 2
+        self.couplings = Chain(
+            Coupling(order[:kept], order[kept:], mlp(kept, width, width, 2 * (spec.size - kept)))
+            for order in orders[:couplings]
+        )
 
     def halves(self) -> tuple[Tensor, Tensor]:
         order = torch.randperm(self.size)
@@ -73,11 +51,9 @@ class RealNVP(nn.Module):
 
     def transform(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z and log |det dz/dx|, preprocessing included."""
-        z, log_det = self.preprocessing(x)
-        for coupling in self.couplings:
-            z, more = coupling(z)
-            log_det = log_det + more
-        return z, log_det
+        y, log_det = self.preprocessing(x)
+        z, more = self.couplings(y)
+        return z, log_det + more
 
     def log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self.transform(x)
@@ -98,10 +74,7 @@ class RealNVP(nn.Module):
         return torch.randn(n, self.size)
 
     def decode(self, z: Tensor) -> Tensor:
-        for coupling in reversed(self.couplings):
-            assert isinstance(coupling, Coupling)
-            z = coupling.inverse(z)
-        return self.preprocessing.inverse(z)
+        return self.preprocessing.inverse(self.couplings.inverse(z))
 
     def sample(self, n: int) -> Tensor:
         return self.decode(self.latent(n))
