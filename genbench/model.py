@@ -74,7 +74,12 @@ class Joint(Decoder, Protocol):
         """A draw of p(x | z) a row, noise and all: with z from `latent`, z is an exact draw of p(z | x)."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint)
+class Detector(Protocol):
+    def filters(self) -> Tensor:
+        """What each of its units looks for, as rows (units, *shape)."""
+
+
+CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector)
 
 
 def methods(capability: type) -> tuple[str, ...]:
