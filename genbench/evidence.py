@@ -503,7 +503,7 @@ class Grid(Evidence):
     rows: Tensor
     at_end: ClassVar[bool] = True
 
-    SIDE: ClassVar[int] = 15
+    SIDE: ClassVar[int] = 20
     DRAWS: ClassVar[int] = 20_000
 
     def __post_init__(self) -> None:
