@@ -75,7 +75,8 @@ def test_beats_by_a_factor_in_either_direction():
 
 
 def test_beats_against_another_metric_of_the_same_model():
-    made = [result("vae", s, {"one": 3.0 + 0.01 * s, "many": 5.0 - 0.01 * s}) for s in range(3)]
+    """By the runs' own differences, however far the runs lie apart."""
+    made = [result("vae", s, {"one": 3.0 + s, "many": 3.5 + 1.01 * s}) for s in range(3)]
     spec = {"kind": "beats", "model": "vae", "control": "vae"}
     assert judge(made, **spec, metric="many", against="one").verdict == "shown"
     assert judge(made, **spec, metric="one", against="many").verdict == "not shown"

@@ -131,7 +131,8 @@ class Kind(BaseModel):
         self, results: Sequence[Result], better: str, worse: str, *,
         oriented: bool = True, times: float = 1.0, against: str = "",
     ) -> Student:  # fmt: skip
-        """By how much one model is better than another: Welch's difference, positive where the claim holds.
+        """By how much one model is better than another: Welch's difference, positive where the claim holds; of one
+        model against itself in another metric, the mean of its runs' own differences.
 
         `times` multiplies the score that is to be the smaller. An n that differs between the arms but not within them
         is another protocol, and those do not compare; an n that differs within an arm is chance, such as a count of
@@ -152,8 +153,9 @@ class Kind(BaseModel):
         if times > 1 and min(values(every)) < 0:
             raise Undecided(f"{self.metric} falls below 0, where no score is {times:g} times another")
         factors = (times, 1.0) if ways == {"lower"} else (1.0, times)
-        mine, theirs = (stats.mean([f * v for v in values(arm)]) for f, arm in zip(factors, arms, strict=True))
-        difference = mine - theirs
+        mine, theirs = ([f * v for v in values(arm)] for f, arm in zip(factors, arms, strict=True))
+        own = better == worse and len(mine) == len(theirs)  # two scores of the same runs
+        difference = stats.paired(mine, theirs) if own else stats.mean(mine) - stats.mean(theirs)
         return -difference if oriented and ways == {"lower"} else difference
 
 

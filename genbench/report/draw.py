@@ -164,6 +164,9 @@ def costs(data: dict[str, Any]) -> Canvas:
     canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         points = {m: p for m, p in panel["lines"].items() if m in palette}
+        for path in panel.get("paths", []):
+            ends = [points[m] for m in path if m in points]
+            ax.plot([p["x"] for p in ends], [p["y"] for p in ends], color=FAINT, linewidth=0.8, zorder=1)
         for model, p in points.items():
             ax.errorbar(
                 p["x"],
@@ -181,7 +184,7 @@ def costs(data: dict[str, Any]) -> Canvas:
         decades(ax.xaxis, max(spent) / min(spent))
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
-    beneath(axes, "seconds of training")
+    beneath(axes, data.get("label", "seconds of training"))
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
     return canvas
 
@@ -276,5 +279,5 @@ def traces(data: dict[str, Any]) -> Canvas:
 
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "costs": costs, "samples": samples, "reconstructions": reconstructions, "codes": codes,
-    "manifolds": samples, "filters": samples, "traces": traces,
+    "rates": costs, "manifolds": samples, "filters": samples, "traces": traces,
 }  # fmt: skip

@@ -56,7 +56,7 @@ class Figure:
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (curves, costs, sheets, reconstructions, codes, manifolds, filters, traces)
+    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, traces)
     made = [kind(table, runs) for kind in kinds]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
@@ -110,6 +110,28 @@ def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
     return _figure(
         "costs", table, "Quality against cost", made,
         "Each final score against the seconds of training that it took; bars are 95 % intervals over seeds.",
+    )  # fmt: skip
+
+
+def rates(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """What is lost against the bits that are sent; a line joins the models that differ in their options alone."""
+    points: dict[str, dict[str, float]] = {}
+    paths: dict[str, list[str]] = {}
+    for model, run in entrants(table, runs):
+        rate, lost = (table.cell(model, metric) for metric in ("rate", "distortion"))
+        if rate and lost and rate.mean and lost.mean:
+            points[model] = {"x": rate.mean.value, "y": lost.mean.value, "half": lost.half or 0.0}
+            paths.setdefault(run.run.asked.model_ref, []).append(model)
+    if not points:
+        return None
+    joined = [sorted(models, key=lambda m: points[m]["x"]) for models in paths.values()]
+    panel = {"key": "distortion", "title": "distortion ↓", "unit": "squared error per number", "lines": points}
+    return Figure(
+        "rates", table.task, "Distortion against rate",
+        "The error of rows decoded from codes sent in few bits; a line joins models that differ in their options "
+        "alone. Bars are 95 % intervals over seeds.",
+        f"Distortion against rate on {table.task} of {', '.join(points)}.",
+        {"panels": [{**panel, "paths": [path for path in joined if len(path) > 1]}], "label": "bits per number"},
     )  # fmt: skip
 
 
