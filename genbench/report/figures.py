@@ -1,56 +1,21 @@
-"""What the report draws, as data alone, so that a figure is drawn again only when what it shows has changed."""
+"""Every figure of a task: how scores move with the budget, the time and the bits spent, and the sheets."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from hashlib import sha256
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from genbench.errors import BadInput
-from genbench.record import Result, digest, read_lines
-from genbench.report.tables import REFERENCES, Table, final
+from genbench.record import Result, read_lines
+from genbench.report.figure import Figure
+from genbench.report.sheets import codes, entrants, filters, manifolds, reconstructions, sheets
+from genbench.report.tables import REFERENCES, Table
 
-STYLE = sha256(Path(__file__).with_name("draw.py").read_bytes()).hexdigest()  # another way of drawing draws all anew
-SHEET, STRIP, POINTS, TRACE = 64, 16, 1000, 200  # images of a sheet and of a strip, points of a plane and of a trace
-
-
-def slug(name: str) -> str:
-    """A file name that no task's name can lead out of the folder or make clash."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".")[:60]
-    return plain if plain == name else f"{plain}-{digest(name, 6)}"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: `kind` says how it is drawn, `data` what."""
-
-    kind: str
-    task: str
-    title: str
-    caption: str
-    alt: str
-    data: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}-{slug(self.task)}"
-
-    @cached_property
-    def fingerprint(self) -> str:
-        def said(array: np.ndarray) -> str:
-            return f"{array.dtype}{array.shape}{sha256(array.tobytes()).hexdigest()}"
-
-        text = json.dumps([STYLE, self.kind, self.data], sort_keys=True, default=said)
-        return sha256(text.encode()).hexdigest()[:16]
+TRACE = 200  # points of a trace
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
@@ -141,128 +106,6 @@ def _figure(kind: str, table: Table, title: str, made: list[dict[str, Any]], cap
     names = ", ".join(p["title"] for p in made)
     models = ", ".join(dict.fromkeys(m for p in made for m in p["lines"]))
     return Figure(kind, table.task, title, caption, f"{title} on {table.task}: {names}, of {models}.", {"panels": made})
-
-
-def entrants(table: Table, runs: Sequence[Result]) -> Iterator[tuple[str, Result]]:
-    """The first scored run of each model, in the order of the table."""
-    for row in table.rows:
-        mine = sorted((r for r in runs if r.model == row.model and final(r)), key=lambda r: r.run.asked.seed)
-        if mine:
-            yield row.model, mine[0]
-
-
-def kept(result: Result, kind: str, *names: str) -> list[np.ndarray]:
-    """The first rows of tensors of a run's last evidence of a kind; nothing where it has none."""
-    paths = sorted((result.folder / "evidence").glob(f"*/{kind}.safetensors"))
-    if not paths:
-        return []
-    try:
-        with safe_open(paths[-1], framework="np") as file:
-            return [first(file.get_slice(name)) for name in names]
-    except (SafetensorError, OSError) as error:
-        raise BadInput(f"{paths[-1]}: not readable ({error}); delete the run's folder and run again") from None
-
-
-def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """The first samples of each entrant's first run: images as grids, planes as points over the real rows."""
-    shown: dict[str, np.ndarray] = {}
-    real: np.ndarray | None = None
-    seeds = set()
-    for model, run in entrants(table, runs):
-        if not (pair := kept(run, "Samples", "real", "fake")) or not drawable(pair[0]):
-            continue
-        pair = pair if pair[0].ndim == 2 else [_bytes(x) for x in pair]
-        real = pair[0] if real is None else real
-        seeds.add(run.run.asked.seed)
-        if model not in ("noise", "thief"):
-            shown[model] = pair[1]
-    if real is None or not shown:
-        return None
-    if "truth" not in shown:
-        shown = {"real rows": real, **shown}
-    flat = real.ndim == 2
-    what = "Samples in colour over real rows in grey" if flat else f"The first {SHEET} samples of each, unselected"
-    return Figure(
-        "samples", table.task, "Samples", f"{what}; seed {', '.join(map(str, sorted(seeds)))}.",
-        f"Samples on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": real if flat else None},
-    )  # fmt: skip
-
-
-def drawable(x: np.ndarray) -> bool:
-    return x.shape[1:] == (2,) or pictures(x)
-
-
-def pictures(x: np.ndarray) -> bool:
-    return x.ndim == 4 and x.shape[1] in (1, 3)
-
-
-def reconstructions(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """The first held-out rows, and beneath them what each model's codes give back."""
-    shown: dict[str, np.ndarray] = {}
-    for model, run in entrants(table, runs):
-        pair = kept(run, "Reconstructions", "real", "again")
-        if pair and pictures(pair[0]):
-            real, again = (_bytes(x[:STRIP]) for x in pair)
-            shown = {"real rows": real, **shown, model: again}
-    return Figure(
-        "reconstructions", table.task, "Reconstructions",
-        f"The first {STRIP} held-out rows, and what decode(encode(x)) makes of them; first seed.",
-        f"Reconstructions on {table.task} by {', '.join(shown)}.", {"strips": shown},
-    ) if shown else None  # fmt: skip
-
-
-def codes(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """Codes of two numbers in their plane."""
-    shown: dict[str, list[np.ndarray]] = {}
-    for model, run in entrants(table, runs):
-        pair = kept(run, "Codes", "codes", "labels")
-        if pair and pair[0].shape[1:] == (2,):
-            shown[model] = pair
-    return Figure(
-        "codes", table.task, "Codes in the plane",
-        f"Codes of the first {POINTS} held-out rows at most, coloured by class, whose number stands at their median; "
-        "the outermost few are cut off. First seed.",
-        f"Codes on {table.task} by {', '.join(shown)}.", {"planes": shown},
-    ) if shown else None  # fmt: skip
-
-
-def manifolds(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """What a grid over the plane of codes is decoded to."""
-    shown: dict[str, np.ndarray] = {}
-    for model, run in entrants(table, runs):
-        for rows in kept(run, "Grid", "rows"):
-            if rows.ndim == 5 and len(rows) == rows.shape[1] and pictures(rows[0]):
-                shown[model] = _bytes(rows.reshape(-1, *rows.shape[2:]))
-    return Figure(
-        "manifolds", table.task, "The plane of codes, decoded",
-        "Rows decoded from a grid of codes of two numbers, at equal steps of the prior's distribution; first seed.",
-        f"Decoded planes of codes on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": None},
-    ) if shown else None  # fmt: skip
-
-
-def filters(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """What units look for: white where a pixel speaks for them, black where against, each on its own scale."""
-    shown: dict[str, np.ndarray] = {}
-    for model, run in entrants(table, runs):
-        for w in kept(run, "Filters", "filters"):
-            if pictures(w):
-                scale = np.abs(w).max((1, 2, 3), keepdims=True)
-                shown[model] = _bytes(0.5 + 0.5 * w / np.where(scale > 0, scale, 1))
-    return Figure(
-        "filters", table.task, "Filters",
-        f"The weights of the first {SHEET} units at most, each on its own scale: grey is 0. First seed.",
-        f"Filters on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": None},
-    ) if shown else None  # fmt: skip
-
-
-def first(rows: Any) -> np.ndarray:
-    """The first rows of a slice, which no more than those are read of."""
-    shape = rows.get_shape()
-    return np.asarray(rows[: min(POINTS if len(shape) < 3 else SHEET, shape[0])], np.float32)
-
-
-def _bytes(images: np.ndarray) -> np.ndarray:
-    return np.asarray(np.nan_to_num(images).clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def traces(table: Table, runs: Sequence[Result]) -> Figure | None:
