@@ -35,12 +35,16 @@ def mean_and_error(x):
 
 
 def linear_vae(task, k=3):
-    """A VAE whose decoder and encoder are linear, so that all of its laws are normal."""
+    """A VAE whose decoder and encoder are linear, so that all of its laws are normal. Its scale starts at 1: from .1
+    the first gradients are so large that Adam had not forgotten them after 300,000 examples."""
     model = VAE(task.spec, latents=k, rate=1e-2, batch=256)
     model.decoder, model.encoder = nn.Linear(k, 8), nn.Linear(8, 2 * k)
+    with torch.no_grad():
+        model.likelihood.scale.zero_()
     return model
 
 
+@torch.no_grad()
 def laws(model):
     """The law of its rows, and W' / S and the precision of its posterior, in doubles."""
     w, b = model.decoder.weight.double(), model.decoder.bias.double()
@@ -67,7 +71,7 @@ def test_the_gap_of_the_bound_is_the_divergence_and_more_draws_close_it(seed):
     task = ppca()
     seed_everything(seed)
     model = linear_vae(task)
-    for examples in (3_000, 300_000):  # an encoder that is far off, and one that is not
+    for examples in (3_000, 250_000):  # an encoder that is far off, and one that is not
         model.fit(Stream(task, Budget(examples), seed))
         with torch.no_grad():
             x = task.test.x
@@ -101,7 +105,7 @@ def test_the_misprinted_trick_reports_more_than_the_likelihood():
         model = linear_vae(task)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
         loss = lambda x, y, model=model, printed=printed: -reported(model, x, printed).mean()  # noqa: E731
-        play(Stream(task, Budget(300_000)).batches(256), Player("bound", loss, optimizer))
+        play(Stream(task, Budget(250_000)).batches(256), Player("bound", loss, optimizer))
         with torch.no_grad():
             said[printed] = float(reported(model, task.test.x, printed).mean())
     exact = float(task.log_prob(task.test.x).mean())
