@@ -218,14 +218,23 @@ def score(
 
 @app.command()
 def report(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark that was run.")] = "quick",
+    benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, or taxonomy.")] = "quick",
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Make the page of a benchmark from its runs; imports no torch."""
+    """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do."""
     from genbench import bench
+
+    if benchmark == "taxonomy":
+        from genbench import catalogue
+        from genbench.model import FAMILIES
+        from genbench.report.taxonomy import taxonomy
+
+        models = matrix([{"name": name, "where": ref} for name, ref in catalogue.names("models").items()])
+        print(f"report: {taxonomy(models, FAMILIES, out or REPORTS / benchmark)}")
+        return
 
     found = bench.find(benchmark, file)
     if not (runs / benchmark).is_dir():
@@ -255,6 +264,16 @@ def check(
         raise typer.Exit(1)
 
 
+def matrix(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Which model can do what, and its family; reads every model's class and builds none."""
+    from genbench import catalogue
+    from genbench.model import CAPABILITIES, can, family
+
+    builds = [catalogue.resolve(row["where"]) for row in rows]
+    able = [{capability.__name__: can(build, capability) for capability in CAPABILITIES} for build in builds]
+    return [{**row, **mine, "family": family(build)} for row, build, mine in zip(rows, builds, able, strict=True)]
+
+
 @app.command("list")
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
@@ -275,23 +294,19 @@ def list_(
     if capabilities:
         if what is not What.models:
             raise BadInput(f"--capabilities goes with models, not {what.value}")
-        from genbench import catalogue
-        from genbench.model import CAPABILITIES, can
-
-        for row in rows:
-            build = catalogue.resolve(row["where"])
-            row |= {capability.__name__: can(build, capability) for capability in CAPABILITIES}
+        rows = matrix(rows)
     if as_json:
         print(json.dumps(rows, indent=1))
         return
     width = max((len(row["name"]) for row in rows), default=0)
     if capabilities:
-        heads = [key for key in rows[0] if key not in ("name", "where")] if rows else []
+        heads = [key for key, value in rows[0].items() if isinstance(value, bool)] if rows else []
         print(" " * width + "  " + "  ".join(heads))
         for row in rows:
             print(
                 f"{row['name']:<{width}}  "
                 + "  ".join(("yes" if row[head] else "–").center(len(head)) for head in heads)
+                + f"  {row['family']}"
             )
         return
     for row in rows:

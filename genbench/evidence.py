@@ -25,7 +25,9 @@ from genbench.errors import BadInput, NotApplicable
 from genbench.model import (
     Autoencoder,
     Bounded,
+    Decoder,
     Density,
+    Detector,
     Encoder,
     ExactSampler,
     Joint,
@@ -321,6 +323,17 @@ class Bounds(Evidence):
 
 
 @dataclass(frozen=True)
+class Elbos(Evidence):
+    """Lower bounds (n,) of the log-density of held-out rows in nats, from one sample a row."""
+
+    values: Tensor
+
+    @classmethod
+    def collect(cls, model: Bounded, exam: Exam) -> Elbos:
+        return cls(model.bound(exam.rows.x, 1))
+
+
+@dataclass(frozen=True)
 class Reconstructions(Evidence):
     """Held-out rows (n, *shape) and what decode(encode(x)) makes of them."""
 
@@ -467,6 +480,75 @@ class Codes(Evidence):
 
 
 @dataclass(frozen=True)
+class Compressed(Evidence):
+    """Held-out rows (n, *shape), and what a decoder makes of their codes sent in `bits` bits a row."""
+
+    real: Tensor
+    again: Tensor
+    bits: int
+
+    BITS: ClassVar[int] = 6  # of each number of a code
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_shape(self.real, self.again)
+
+    @classmethod
+    def collect(cls, model: Autoencoder, exam: Exam) -> Compressed:
+        """Each number is cut to equal steps between its extremes over training rows: what lies beyond is lost."""
+        noise = torch.Generator(device=exam.rows.x.device).manual_seed(0)
+        train = model.encode(exam.task.train[:MEMORISABLE].dequantised(exam.task.spec.x, noise).x)
+        low, step = train.amin(0), (train.amax(0) - train.amin(0)).clamp(min=1e-12) / (2**cls.BITS - 1)
+        sent = ((model.encode(exam.rows.x) - low) / step).round().clamp(0, 2**cls.BITS - 1)
+        return cls(exam.rows.x, model.decode(low + step * sent), sent.shape[1] * cls.BITS)
+
+
+@dataclass(frozen=True)
+class Grid(Evidence):
+    """Rows (a, b, *shape) decoded from a grid of codes of two numbers."""
+
+    rows: Tensor
+    at_end: ClassVar[bool] = True
+
+    SIDE: ClassVar[int] = 20
+    DRAWS: ClassVar[int] = 20_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("rows", self.rows)
+        if self.rows.ndim < 3:
+            raise BadInput(f"rows has shape {tuple(self.rows.shape)}, expected (a, b, *shape)")
+
+    @classmethod
+    def collect(cls, model: Decoder, exam: Exam) -> Grid:
+        """At equal steps of each number's own distribution in the prior, of which that many draws are taken."""
+        drawn = model.latent(cls.DRAWS)
+        if drawn.ndim != 2 or drawn.shape[1] != 2:
+            raise NotApplicable(f"a plane of codes has 2 numbers, these have {drawn.shape[1]}")
+        steps = (torch.arange(cls.SIDE) + 0.5) / cls.SIDE
+        rows = model.decode(torch.cartesian_prod(*drawn.quantile(steps.to(drawn), 0).T))
+        return cls(rows.reshape(cls.SIDE, cls.SIDE, *rows.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Filters(Evidence):
+    """What each unit looks for, as pictures (units, c, h, w)."""
+
+    filters: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("filters", self.filters)
+        if self.filters.ndim != 4 or min(self.filters.shape[2:]) < 2:
+            raise NotApplicable(f"filters of shape {tuple(self.filters.shape[1:])} are no pictures (c, h, w)")
+
+    @classmethod
+    def collect(cls, model: Detector, exam: Exam) -> Filters:
+        return cls(model.filters())
+
+
+@dataclass(frozen=True)
 class Pictures(Evidence):
     """Samples of pictures: real (n, c, h, w) and fake (m, c, h, w)."""
 
@@ -489,7 +571,7 @@ class Pictures(Evidence):
 
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
-    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures,
+    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters,
 )  # fmt: skip
 
 

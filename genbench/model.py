@@ -74,7 +74,30 @@ class Joint(Decoder, Protocol):
         """A draw of p(x | z) a row, noise and all: with z from `latent`, z is an exact draw of p(z | x)."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint)
+class Detector(Protocol):
+    def filters(self) -> Tensor:
+        """What each of its units looks for, as rows (units, *shape)."""
+
+
+CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector)
+
+
+# The taxonomy of generative models (Goodfellow, 2016, figure 9), each family by the method that gives it away. The
+# first that a model has decides: an energy is offered by who does not know its constant, whatever it can enumerate.
+FAMILIES: tuple[tuple[str, str], ...] = (
+    ("energy", "Explicit density, approximated by a Markov chain"),
+    ("log_prob", "Explicit density, tractable"),
+    ("bound", "Explicit density, approximated by a variational bound"),
+    ("step", "Implicit density, sampled by a Markov chain"),
+    ("sample", "Implicit density, sampled directly"),
+    ("encode", "No density and no samples: codes alone"),
+)
+
+
+def family(build: Any) -> str:
+    """A model's place in the taxonomy, from its methods alone: the title of one of FAMILIES, or nothing."""
+    cls = model_class(build)
+    return next((title for method, title in FAMILIES if callable(getattr(cls, method, None))), "")
 
 
 def methods(capability: type) -> tuple[str, ...]:

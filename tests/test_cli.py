@@ -161,6 +161,20 @@ def test_the_capability_matrix(tmp_path, genbench):
     assert can["realnvp"]["Density"]
     assert can["vae"]["Bounded"]
     assert not can["vae"]["Density"]
+    family = {name: row["family"] for name, row in can.items()}
+    assert family["vae"] == "Explicit density, approximated by a variational bound"
+    assert family["realnvp"] == family["pca"] == "Explicit density, tractable"
+    assert family["rbm-cd1"] == "Explicit density, approximated by a Markov chain"  # though small ones are enumerated
+    assert family["gan"] == "Implicit density, sampled directly"
+    assert family["lsa"] == "No density and no samples: codes alone"
+
+
+def test_the_taxonomy_is_a_page_of_every_model(tmp_path, genbench):
+    said = genbench("report", "taxonomy")
+    assert said.stdout == "report: reports/taxonomy/index.html\n"
+    readme = (tmp_path / "reports/taxonomy/README.md").read_text()
+    for name in {row["name"] for row in json.loads(genbench("list", "models", "--json").stdout)}:
+        assert (f"| {name} |" in readme) is (name not in ("truth", "noise", "thief"))
 
 
 def test_benchmarks_here_win_over_the_shipped_ones(tmp_path, genbench):

@@ -25,6 +25,7 @@ NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
 IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
+IN_PLACES = ("smoothness",)  # the rows of a grid are not draws: where each one lies is what is asked
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -61,6 +62,15 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"values": noise.normal(size=n), "size": d, "levels": 16}
     if kind is evidence.Bounds:
         return {"values": noise.normal(size=n), "k": 10}
+    if kind is evidence.Elbos:
+        return {"values": noise.normal(size=n)}
+    if kind is evidence.Grid:
+        return {"rows": noise.normal(size=(n, 8, d))}
+    if kind is evidence.Filters:
+        return {"filters": noise.normal(size=(n, d, 5, 5))}
+    if kind is evidence.Compressed:
+        real = noise.normal(size=(n, d))
+        return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d)), "bits": 12}
     if kind is evidence.LogWeights:
         return {"values": noise.normal(size=(7, n))}
     if kind is evidence.AnnealedWeights:  # normal log weights of variance 1 have Z = 1 at these means
@@ -225,7 +235,7 @@ def test_every_float_serves(name, dtype):
     assert ask(name, coarse).value == pytest.approx(ask(name, same).value, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in IN_PARTS])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*IN_PARTS, *IN_PLACES)])
 def test_the_order_of_rows_does_not_matter(name):
     """But where rows are shared out, for the parts are other parts then."""
     made = arrays(metric(name).evidence, 90, 90)
@@ -260,7 +270,10 @@ def freeze():
             "LogProbs.values": waves(64, 1, 0.1)[:, 0] - 3,
             "LogProbs.size": torch.tensor(3), "LogProbs.levels": torch.tensor(16),
             "Bounds.values": waves(64, 1, 0.2)[:, 0] - 4, "Bounds.k": torch.tensor(10),
-            "LogWeights.values": waves(10, 64, 0.15),
+            "LogWeights.values": waves(10, 64, 0.15), "Elbos.values": waves(64, 1, 0.22)[:, 0] - 4.5,
+            "Compressed.real": waves(64, 3, 0.1), "Compressed.again": 0.8 * waves(64, 3, 0.11),
+            "Compressed.bits": torch.tensor(12), "Grid.rows": waves(36, 4, 0.1).cumsum(0).view(6, 6, 4),
+            "Filters.filters": waves(20, 36, 0.3).cumsum(1).view(20, 1, 6, 6),
             "AnnealedWeights.forward": waves(20, 1, 0.25)[:, 0] - 0.25,
             "AnnealedWeights.reverse": waves(30, 1, 0.35)[:, 0] + 0.25,
             "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),

@@ -61,6 +61,47 @@ def test_beats_each_of_several():
     assert "is over wgan" in beaten.text
 
 
+def test_beats_by_a_factor_in_either_direction():
+    made = runs("unrolled", HIGH) + runs("gan", LOW)  # 8 against 3.03
+    assert judge(made, **BEATS, times=2).verdict == "shown"
+    assert judge(made, **BEATS, times=3.5).verdict == "not shown"
+    lower = runs("unrolled", LOW, better="lower") + runs("gan", HIGH, better="lower")
+    shown = judge(lower, **BEATS, times=2)
+    assert shown.verdict == "shown"
+    assert "the gain beyond 2 times is 1.93 [" in shown.text
+    assert judge(lower, **BEATS, times=3.5).verdict == "not shown"
+    below = runs("unrolled", HIGH) + runs("gan", [-3.0, -2.9, -3.1])
+    assert "falls below 0" in judge(below, **BEATS, times=2).sentence
+
+
+def test_beats_against_another_metric_of_the_same_model():
+    """By the runs' own differences, however far the runs lie apart."""
+    made = [result("vae", s, {"one": 3.0 + s, "many": 3.5 + 1.01 * s}) for s in range(3)]
+    spec = {"kind": "beats", "model": "vae", "control": "vae"}
+    assert judge(made, **spec, metric="many", against="one").verdict == "shown"
+    assert judge(made, **spec, metric="one", against="many").verdict == "not shown"
+    assert "vae has no none (ring8)" in judge(made, **spec, metric="many", against="none").sentence
+    other = made + runs("pca", [1.0, 1.1], "cost", better="lower")
+    mixed = judge(other, kind="beats", model="vae", control="pca", metric="many", against="cost")
+    assert "no better direction that is cost's too" in mixed.sentence
+
+
+def test_within_a_window_where_the_control_is_not():
+    spec = {"kind": "within", "model": "a", "control": "b", "metric": "modes"}
+    made = runs("a", HIGH) + runs("b", LOW)
+    shown = judge(made, **spec, above=7, below=9)
+    assert shown.verdict == "shown"
+    assert shown.text.startswith("modes (ring8) of a is above 7 and below 9, that of b is not: it is 8 [7.75, 8.25]")
+    assert "of b 3.03 [" in shown.text
+    assert judge(made, **spec, above=2, below=9).verdict == "not shown"  # the control lies there too
+    assert judge(made, **spec, below=4).verdict == "not shown"
+    assert judge(made, **spec, above=8).verdict == "undecided"
+    assert judge(made, **spec, above=3, below=9).verdict == "undecided"  # the control may
+    both = spec | {"control": ["b", "c"]}
+    assert judge(made + runs("c", HIGH), **both, above=7).verdict == "not shown"
+    assert "b has one run" in judge(made[:4], **spec, above=7).sentence
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
@@ -104,17 +145,15 @@ def test_equals_within_a_margin():
 
 def test_equals_another_metric_of_the_same_runs():
     """Paired: the runs themselves differ by far more than the margin."""
-    spec = {"kind": "equals", "model": "rbm", "metric": "annealed", "against": "exact", "by": 0.1}
+    spec = {"kind": "equals", "model": "rbm", "control": "rbm", "metric": "annealed", "against": "exact", "by": 0.1}
     made = [result("rbm", s, {"annealed": 5 * s + gap, "exact": 5 * s}) for s, gap in enumerate([0.01, -0.02, 0.02])]
     shown = judge(made, **spec)
     assert shown.verdict == "shown"
-    assert shown.text.startswith("rbm equals its exact on annealed (ring8) within 0.1: the difference is 0.00333 [")
+    assert shown.text.startswith("rbm equals rbm in exact on annealed (ring8) within 0.1: the difference is 0.00333 [")
     off = [result("rbm", s, {"annealed": 5 * s + 0.5 + 0.01 * s, "exact": 5 * s}) for s in range(3)]
     assert judge(off, **spec).verdict == "not shown"
     crossed = [result("rbm", 0, {"annealed": 1.0}), result("rbm", 1, {"exact": 1.0})]
-    assert "have both annealed and exact: 0" in judge(crossed, **spec).sentence
-    assert "either another model" in judge(made, **spec, control="rbm").sentence
-    assert "either another model" in judge(made, **{k: v for k, v in spec.items() if k != "against"}).sentence
+    assert "rbm has no run with annealed and exact" in judge(crossed, **spec).sentence
 
 
 def test_ordered():
@@ -203,6 +242,8 @@ def test_correlates_along_training_over_runs_and_with_a_loss(tmp_path):
         BEATS | {"margin": 3},
         BEATS | {"kind": "beat"},
         BEATS | {"by": "2e-4"},
+        BEATS | {"times": 0.5},
+        {"kind": "within", "model": "a", "metric": "m", "above": 1.0},
         {"kind": "equals", "model": "a", "control": "b", "metric": "m", "by": 0.0},
         {"kind": "ordered", "models": ["a"], "metric": "m"},
     ],

@@ -9,7 +9,7 @@ FILE = bench.default_file().resolve()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["smoke", "quick"])
+@pytest.mark.parametrize("name", bench.read(FILE))
 def test_the_findings_show(name, genbench, tmp_path):
     said = genbench("run", name, "--file", FILE)
     assert said.returncode == 0, said.stderr

@@ -20,6 +20,7 @@ from genbench.record import Asked, Record, Run, read_results, to_lines, write_ru
 from genbench.report import Page, draw, report
 from genbench.report.page import markdown, tex
 from genbench.report.tables import make_table
+from genbench.report.taxonomy import taxonomy
 from genbench.report.words import number
 
 MODELS = ["vae", "gan", "truth", "realnvp", "noise", "pca", "thief"]
@@ -217,6 +218,59 @@ def test_figures_are_byte_for_byte_the_same(tmp_path):
     assert one == contents(tmp_path / "two")
     assert one["figures/samples-digits.png"].startswith(b"\x89PNG")
     assert one["figures/curves-digits.pdf"].startswith(b"%PDF")
+
+
+def test_what_codes_keep_is_drawn_byte_for_byte_the_same(tmp_path):
+    """Reconstructions, codes and planes of two numbers, filters; and none of them where codes are longer or no images
+    were seen."""
+    for seed, model in enumerate(("pca", "vae")):
+        write(tmp_path / "runs", "digits", model, seed)
+        (folder,) = (tmp_path / "runs").glob(f"digits-{model}-*/evidence/1.00")
+        noise = np.random.default_rng(seed)
+        real = rows("digits", 0.0, noise)
+        width = 2 if model == "vae" else 5
+        for kind, tensors in {
+            "Reconstructions": {"real": real, "again": real.clip(0.2, 0.8)},
+            "Codes": {"codes": noise.normal(size=(360, width)).astype("f"), "labels": noise.integers(10, size=360)},
+            "Grid": {"rows": noise.uniform(size=(20, 20, 1, 8, 8)[: 5 if model == "vae" else 3]).astype("f")},
+            "Filters": {"filters": noise.normal(size=(20, 1, 8, 8)).astype("f")},
+        }.items():
+            save_file(tensors, folder / f"{kind}.safetensors")
+    results = read_results(tmp_path / "runs")
+    for out in ("one", "two"):
+        html = report(page(tasks=["digits"]), results, tmp_path / out).read_text()
+    one = contents(tmp_path / "one")
+    assert one == contents(tmp_path / "two")
+    for kind in ("reconstructions", "codes", "manifolds", "filters"):
+        assert one[f"figures/{kind}-digits.png"].startswith(b"\x89PNG")
+    for said in (
+        "Reconstructions on digits by real rows, vae, pca.", "Codes on digits by vae.",
+        "Decoded planes of codes on digits of vae.", "Filters on digits of vae, pca.",
+    ):  # fmt: skip
+        assert said in html, said
+
+
+def test_the_taxonomy_is_derived_and_byte_for_byte_the_same(tmp_path):
+    def model(name, family, **able):
+        return {"name": name, "where": f"m:{name}", "Sampler": False, "Density": False, **able, "family": family}
+
+    families = [("energy", "By a chain"), ("log_prob", "Tractable"), ("sample", "Implicit")]
+    models = [
+        model("flow", "Tractable", Sampler=True, Density=True),
+        model("<gan>", "Implicit", Sampler=True),
+        model("truth", "Tractable", Density=True),
+    ]
+    for out in ("one", "two"):
+        taxonomy(models, families, tmp_path / out)
+    one = contents(tmp_path / "one")
+    assert one == contents(tmp_path / "two")
+    readme, html = (one[name].decode() for name in ("README.md", "index.html"))
+    assert "- **By a chain** (`energy`): none here\n- **Tractable** (`log_prob`): flow\n" in readme
+    assert "| flow | yes | yes |" in readme
+    assert "| &lt;gan&gt; | yes | – |" in readme
+    assert "truth" not in readme
+    assert "&lt;gan&gt;" in html
+    assert "<gan>" not in html
 
 
 def test_nothing_changed_nothing_done_and_figures_only_where_data_changed(tmp_path, drawn, monkeypatch):

@@ -73,6 +73,9 @@ class RBM(nn.Module):
         """The log partition function of the base, its idle hidden units counted."""
         return softplus(self.rates).sum() + log(2) * len(self.hidden)
 
+    def filters(self) -> Tensor:
+        return self.weights.T.unflatten(1, self.shape)
+
     @torch.no_grad()
     def walk(self, x: Tensor, steps: int) -> Tensor:
         for _ in range(steps):

@@ -52,3 +52,6 @@ class LinearAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         return (self.mean + self.decoder(z)).unflatten(1, self.shape)
+
+    def filters(self) -> Tensor:
+        return self.encoder.weight.unflatten(1, self.shape)

@@ -56,6 +56,9 @@ class PCA(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         return (self.mean + z @ self.weights.T).unflatten(1, self.shape)
 
+    def filters(self) -> Tensor:
+        return self.weights.T.unflatten(1, self.shape)
+
     def sample(self, n: int) -> Tensor:
         mean = self.decode(self.latent(n))
         return mean + self.variance.sqrt() * torch.randn_like(mean)

@@ -62,6 +62,7 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Judged: judged,
     evidence.LogProbs: lambda fault: {"values": torch.randn(N) - fault, "size": D, "levels": 0},
     evidence.Bounds: lambda fault: {"values": torch.randn(N) - fault, "k": 10},
+    evidence.Elbos: lambda fault: {"values": torch.randn(N) - fault},
     evidence.LogWeights: lambda fault: {"values": torch.randn(10, N) - fault},
     evidence.AnnealedWeights: lambda fault: {
         "forward": torch.randn(N) - 0.5,  # of normal log weights of variance 1, those whose mean is Z = 1
@@ -73,6 +74,13 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
         "real": (real := torch.randn(N, D)),
         "again": real + (0.1 + fault) * torch.randn(N, D),
     },
+    evidence.Compressed: lambda fault: {
+        "real": (real := torch.randn(N, D)),
+        "again": real + (0.1 + fault) * torch.randn(N, D),
+        "bits": round(1 + 8 * fault),
+    },
+    evidence.Grid: lambda fault: {"rows": torch.randn(6, 6, D).cumsum(0).cumsum(1)},
+    evidence.Filters: lambda fault: {"filters": torch.randn(20, 1, 6, 6)},
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
     evidence.PairedImages: lambda fault: {

@@ -14,7 +14,7 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
-from genbench.model import Autoencoder, Bounded, Decoder, Density, Encoder, Joint, Sampler, Unnormalised, can
+from genbench.model import Autoencoder, Bounded, Decoder, Density, Detector, Encoder, Joint, Sampler, Unnormalised, can
 from genbench.run import built
 from genbench.task import Task
 
@@ -75,6 +75,7 @@ class ModelChecks:
             Autoencoder: lambda: model.decode(model.encode(self.x[:8])),
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
+            Detector: lambda: model.filters(),
         }
 
     def checks(self) -> Iterator[Check]:
@@ -98,6 +99,8 @@ class ModelChecks:
             yield "encode: a row's code does not depend on its batch", partial(self.per_row, model.encode)
         if Decoder in offers:
             yield "decode(latent(n)) has the shape of rows", self.decodes
+        if Detector in offers:
+            yield "filters have the shape of rows", self.filters
         if Unnormalised in offers:
             yield "energy: (n,), a row's value does not depend on its batch", partial(self.per_row, model.energy)
             yield "step keeps the law at its beta, and at 0 forgets x", partial(annealed.steps, model, self.x)
@@ -189,6 +192,10 @@ class ModelChecks:
         with aside(self.model, 0):
             x = self.model.decode(self.model.latent(5))
         hold(x.shape == (5, *self.task.spec.x.shape), f"decode(latent(5)) has shape {tuple(x.shape)}")
+
+    def filters(self) -> None:
+        x = self.model.filters()
+        hold(x.shape[1:] == self.task.spec.x.shape, f"filters() has shape {tuple(x.shape)}")
 
     def inverts(self) -> None:
         with aside(self.model, 0):

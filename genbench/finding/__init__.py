@@ -10,12 +10,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from genbench.finding.differences import Beats, Equals, Fails, Ordered
+from genbench.finding.differences import Beats, Equals, Fails, Ordered, Within
 from genbench.finding.kind import Answer, Kind, Undecided, Verdict
 from genbench.finding.trends import Correlates, Slope
 
 __all__ = [
     "Answer", "Beats", "Claim", "Correlates", "Equals", "Fails", "Kind", "Ordered", "Slope", "Undecided", "Verdict",
+    "Within",
 ]  # fmt: skip
 
-Claim = Annotated[Beats | Equals | Ordered | Fails | Slope | Correlates, Field(discriminator="kind")]
+Claim = Annotated[Beats | Equals | Within | Ordered | Fails | Slope | Correlates, Field(discriminator="kind")]

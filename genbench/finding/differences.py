@@ -8,68 +8,98 @@ from typing import Literal
 from pydantic import Field
 
 from genbench import stats
-from genbench.finding.kind import Answer, Kind, Undecided, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, values, within
 from genbench.record import Estimate, Result
 from genbench.stats import TAIL, Student
 
 
-def _each_above(gaps: Mapping[str, Student], by: float) -> tuple[Answer, Estimate, str]:
+def _each_above(gaps: Mapping[str, Student], by: float, gain: str = "gain") -> tuple[Answer, Estimate, str]:
     """Whether every gap exceeds the margin (Holm over them), told by the narrowest."""
     hardest = min(gaps, key=lambda name: gaps[name].value)
     up = stats.holm([gap.above(by) for gap in gaps.values()])
     down = stats.holm([(-gap).above(-by) for gap in gaps.values()])
     verdict: Answer = "shown" if max(up) <= TAIL else "not shown" if min(down) <= TAIL else "undecided"
     estimate = gaps[hardest].estimate()
-    which = f"least gain of {len(gaps)} is over {hardest}," if len(gaps) > 1 else "gain is"
+    which = f"least {gain} of {len(gaps)} is over {hardest}," if len(gaps) > 1 else f"{gain} is"
     return verdict, estimate, f"the {which} {spoken(estimate, 'seed')}"
 
 
 class Beats(Kind):
-    """A model is better than each control by more than `by`, in the metric's own direction."""
+    """A model is better than each control by more than `by`, in the metric's own direction.
+
+    `times` asks for a factor: the larger of the two scores is more than so many times the smaller, and the gain is
+    what is then left. It is for scores that are never negative. `against` is the metric that the control is read by,
+    where that is another: a bound and what it bounds.
+    """
 
     kind: Literal["beats"]
     model: str
     control: str | list[str]
     by: float = 0.0
+    times: float = Field(default=1.0, ge=1)
+    against: str = ""
 
     def claim(self) -> str:
         margin = f" by more than {self.by:g}" if self.by else ""
-        return f"{self.model} beats {joined(listed(self.control))} on {self.place}{margin}"
+        factor = f" {self.times:g} times over" if self.times > 1 else ""
+        other = f" in {self.against}" if self.against else ""
+        return f"{self.model} beats {joined(listed(self.control))}{other}{factor} on {self.place}{margin}"
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
         controls = listed(self.control)
-        verdict, estimate, why = _each_above({c: self.gap(results, self.model, c) for c in controls}, self.by)
-        return verdict, estimate, why + self.lost(results, self.model, *controls)
+        gaps = {c: self.gap(results, self.model, c, times=self.times, against=self.against) for c in controls}
+        gain = f"gain beyond {self.times:g} times" if self.times > 1 else "gain"
+        verdict, estimate, why = _each_above(gaps, self.by, gain)
+        return verdict, estimate, why + self.lost(results, self.model, *([] if self.against else controls))
 
 
 class Equals(Kind):
-    """Two models, or two metrics of the same runs, `against`, differ by less than `by` either way: two one-sided
-    tests, which is the interval inside the margin."""
+    """Two models differ by less than `by` either way: two one-sided tests, which is the interval inside the margin.
+
+    `against` is the metric that the control is read by, where that is another; the control may be the model itself.
+    """
 
     kind: Literal["equals"]
     model: str
-    control: str = ""
-    against: str = ""
+    control: str
     by: float = Field(gt=0)
+    against: str = ""
 
     def claim(self) -> str:
-        other = f"its {self.against}" if self.against else self.control
-        return f"{self.model} equals {other} on {self.place} within {self.by:g}"
+        other = f" in {self.against}" if self.against else ""
+        return f"{self.model} equals {self.control}{other} on {self.place} within {self.by:g}"
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
-        if bool(self.against) == bool(self.control):
-            raise Undecided("name either another model, as `control`, or another metric, as `against`")
-        if self.control:
-            difference = self.gap(results, self.model, self.control, oriented=False)
-        else:
-            difference = self.beside(results, self.model, self.against)
-        estimate = difference.estimate()
-        why = f"the difference is {spoken(estimate, 'seed')}"
-        return (
-            within(estimate, -self.by, self.by),
-            estimate,
-            why + self.lost(results, self.model, *filter(None, [self.control])),
-        )
+        gap = self.gap(results, self.model, self.control, oriented=False, against=self.against)
+        why = f"the difference is {spoken(gap.estimate(), 'seed')}"
+        lost = self.lost(results, self.model, *([] if self.against else [self.control]))
+        return within(gap.estimate(), -self.by, self.by), gap.estimate(), why + lost
+
+
+class Within(Window):
+    """The metric of a model lies in a window, at the end of training, and that of each control outside of it."""
+
+    kind: Literal["within"]
+    model: str
+    control: str | list[str]
+
+    def claim(self) -> str:
+        return f"{self.place} of {self.model} is {self.where()}, that of {joined(listed(self.control))} is not"
+
+    def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        means = {m: stats.mean(values(self.scores(results, m))) for m in (self.model, *listed(self.control))}
+        for model, mean in means.items():
+            if mean.n < 2:
+                raise Undecided(f"{model} has one run with {self.metric}, and one run has no spread")
+        mine, *others = (within(mean.estimate(), *self.bounds) for mean in means.values())
+        wanted = [mine, *(OPPOSITE[other] for other in others)]
+        verdict: Answer = "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
+        own, *rest = (spoken(mean.estimate(), "seed") for mean in means.values())
+        told = "".join(f", of {m} {said}" for m, said in zip(listed(self.control), rest, strict=True))
+        return verdict, means[self.model].estimate(), f"it is {own}{told}" + self.lost(results, *means)
+
+
+OPPOSITE: dict[Answer, Answer] = {"shown": "not shown", "not shown": "shown", "undecided": "undecided"}
 
 
 class Ordered(Kind):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import nan
 from typing import Any, Literal
 
@@ -112,14 +113,15 @@ class Kind(BaseModel):
         split = "test" if self.at == 1 else "valid"
         return [s for s in result.scores if abs(s.at - self.at) < 1e-9 and s.split == split]
 
-    def scores(self, results: Sequence[Result], model: str) -> list[Record]:
+    def scores(self, results: Sequence[Result], model: str, metric: str = "") -> list[Record]:
         """One record a run that got so far."""
         runs = self.runs(results, model)
         asked = [s for r in runs for s in self.here(r)]
-        if not (found := self.chosen(asked)):
-            reasons = {s.why for s in asked if self.metric in (s.metric, s.key)} | {r.run.why for r in runs}
+        if not (found := self.chosen(asked, metric)):
+            wanted = metric or self.metric
+            reasons = {s.why for s in asked if wanted in (s.metric, s.key)} | {r.run.why for r in runs}
             reason = f" ({'; '.join(sorted(filter(None, reasons)))})" if any(reasons) else ""
-            raise Undecided(f"{model} has no {self.place}{reason}")
+            raise Undecided(f"{model} has no {self.place.replace(self.metric, wanted, 1)}{reason}")
         return found
 
     def lost(self, results: Sequence[Result], *models: str) -> str:
@@ -131,36 +133,55 @@ class Kind(BaseModel):
                 said.append(f"; {gone} of {len(runs)} runs of {model} left no score")
         return "".join(said)
 
-    def gap(self, results: Sequence[Result], better: str, worse: str, *, oriented: bool = True) -> Student:
-        """By how much one model is better than another: Welch's difference, positive where the claim holds.
+    def gap(
+        self, results: Sequence[Result], better: str, worse: str, *,
+        oriented: bool = True, times: float = 1.0, against: str = "",
+    ) -> Student:  # fmt: skip
+        """By how much one model is better than another: Welch's difference, positive where the claim holds; of one
+        model against itself in another metric, the mean of its runs' own differences.
 
-        An n that differs between the arms but not within them is another protocol, and those do not compare; an n
-        that differs within an arm is chance, such as a count of the samples that fell on a mode.
+        `times` multiplies the score that is to be the smaller. An n that differs between the arms but not within them
+        is another protocol, and those do not compare; an n that differs within an arm is chance, such as a count of
+        the samples that fell on a mode.
         """
-        arms = [self.scores(results, model) for model in (better, worse)]
-        every = self.chosen([*arms[0], *arms[1]])
+        arms = [self.scores(results, better), self.scores(results, worse, against)]
+        if own := better == worse:  # two scores of the same runs, of those that have both
+            records = [self.here(r) for r in self.runs(results, better)]
+            pairs = [pair for here in records for pair in product(self.chosen(here), self.chosen(here, against))]
+            arms = [[pair[i] for pair in pairs] for i in (0, 1)]
+        every = [*arms[0], *arms[1]] if against else self.chosen([*arms[0], *arms[1]])
         ns = [{r.n for r in arm} for arm in arms]
         if ns[0] != ns[1] and all(len(n) == 1 for n in ns):
             said = joined([str(*n) for n in ns])
             raise Undecided(f"{self.metric} was scored on n of {said}, which do not compare")
         for model, arm in zip((better, worse), arms, strict=True):
             if len(arm) < 2:
-                raise Undecided(f"{model} has one run with {self.metric}, and one run has no spread")
+                runs = f"{'one' if arm else 'no'} run with {self.metric}" + (f" and {against}" if against else "")
+                raise Undecided(f"{model} has {runs}, and one run has no spread")
         ways = {r.better for r in every}
-        if oriented and not ways < {"lower", "higher"}:
-            raise Undecided(f"{self.metric} has no better direction")
-        difference = stats.mean(values(arms[0])) - stats.mean(values(arms[1]))
+        if oriented and ways not in ({"lower"}, {"higher"}):
+            raise Undecided(f"{self.metric} has no better direction" + (f" that is {against}'s too" if against else ""))
+        if times > 1 and min(values(every)) < 0:
+            raise Undecided(f"{self.metric} falls below 0, where no score is {times:g} times another")
+        factors = (times, 1.0) if ways == {"lower"} else (1.0, times)
+        mine, theirs = ([f * v for v in values(arm)] for f, arm in zip(factors, arms, strict=True))
+        difference = stats.paired(mine, theirs) if own else stats.mean(mine) - stats.mean(theirs)
         return -difference if oriented and ways == {"lower"} else difference
 
-    def beside(self, results: Sequence[Result], model: str, other: str) -> Student:
-        """By how much the metric is above another one in the same runs of a model: paired, run by run."""
-        runs = self.runs(results, model)
-        self.scores(results, model)
-        self.chosen((s for r in runs for s in self.here(r)), other)
-        sides = [[values(self.chosen(self.here(r), metric)) for metric in ("", other)] for r in runs]
-        if len(pairs := [(*one, *two) for one, two in sides if one and two]) < 2:
-            raise Undecided(f"too few runs of {model} have both {self.metric} and {other}: {len(pairs)}")
-        return stats.paired(*zip(*pairs, strict=True))
+
+class Window(Kind):
+    """A number that lies above one bound, below another, or between the two; above 0 where neither is given."""
+
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        return (0.0, None) if self.above is None and self.below is None else (self.above, self.below)
+
+    def where(self) -> str:
+        ends = zip(("above", "below"), self.bounds, strict=True)
+        return joined([f"{word} {bound:g}" for word, bound in ends if bound is not None])
 
 
 def values(records: Iterable[Record]) -> list[float]:

@@ -7,25 +7,15 @@ from math import log, nan
 from typing import Literal
 
 from genbench import stats
-from genbench.finding.kind import Answer, Kind, Undecided, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Undecided, Window, joined, listed, spoken, values, within
 from genbench.record import Estimate, Result, read_lines
 from genbench.stats import Student
 
 
-class Window(Kind):
-    """A number that lies above one bound, below another, or between the two; above 0 where neither is given."""
+class Trend(Window):
+    """A number taken from many scores of a model, of several together or of every one."""
 
     model: str | list[str] | None = None
-    above: float | None = None
-    below: float | None = None
-
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:
-        return (0.0, None) if self.above is None and self.below is None else (self.above, self.below)
-
-    def where(self) -> str:
-        ends = zip(("above", "below"), self.bounds, strict=True)
-        return joined([f"{word} {bound:g}" for word, bound in ends if bound is not None])
 
     def who(self) -> str:
         return joined(listed(self.model)) if self.model else "every model"
@@ -44,7 +34,7 @@ class Window(Kind):
         return {s.at: s.value for s in scores if s.value is not None}
 
 
-class Slope(Window):
+class Slope(Trend):
     """The least-squares slope of the metric against the share of the budget, `at`, or against a hyper-parameter.
 
     Against `at`, one slope a run (its points depend on each other) and the interval is over runs; else over runs
@@ -83,7 +73,7 @@ class Slope(Window):
         return self.verdict(self.axes(points).estimate(), "slope", "run")
 
 
-class Correlates(Window):
+class Correlates(Trend):
     """Spearman's rank correlation of the metric with another, `against`, or with a player's loss, `loss`.
 
     Along `training`, one correlation a run and the interval is over runs; over `runs`, one pair a finished run.

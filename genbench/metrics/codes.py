@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Codes, Pictures, Reconstructions
+from genbench.evidence import Codes, Compressed, Pictures, Reconstructions
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, flat, mean, squared_error
 from genbench.record import Estimate
@@ -25,11 +25,37 @@ def reconstruction(e: Reconstructions) -> Estimate:
 
     Its error is the standard error over rows. Raises BadInput below 2 rows and where shapes or counts disagree.
     """
-    at_least(2, real=e.real)
-    real, again = flat(real=e.real, again=e.again)
+    return lost(e.real, e.again)
+
+
+def lost(real: Tensor, again: Tensor) -> Estimate:
+    at_least(2, real=real)
+    real, again = flat(real=real, again=again)
     if len(real) != len(again):
         raise BadInput(f"{len(real)} rows, but {len(again)} reconstructions")
     return mean((real - again).square().mean(1))
+
+
+@metric("lower", version="1", unit="squared error per number")
+def distortion(e: Compressed) -> Estimate:
+    """What `reconstruction` becomes when codes are sent in few bits, which `rate` counts: mean squared error of rows
+    (n, *shape) decoded from codes rounded to equal steps, per number. Raises BadInput as `reconstruction` does.
+    """
+    return lost(e.real, e.again)
+
+
+@metric("lower", version="1", unit="bits per number")
+def rate(e: Compressed) -> Estimate:
+    """How many bits a row's code was sent in, for each number of the row: the price of `distortion`.
+
+    Every number of a code takes the same, with no entropy coding, and the decoder is not counted. It is known, so its
+    error is 0. Raises BadInput below 2 rows and for no bits.
+    """
+    at_least(2, real=e.real)
+    if e.bits < 1:
+        raise BadInput(f"bits={e.bits}; a code takes at least 1")
+    (real, _) = flat(real=e.real, again=e.again)
+    return Estimate(e.bits / real.shape[1], 0.0, len(real))
 
 
 @metric("higher", version="1", unit="share of neighbours")

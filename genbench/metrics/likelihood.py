@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import BadInput
-from genbench.evidence import Bounds, LogProbs, LogWeights
+from genbench.evidence import Bounds, Elbos, LogProbs, LogWeights
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, mean, vector
 from genbench.record import Estimate
@@ -66,6 +66,18 @@ def likelihood_bound(e: Bounds) -> Estimate:
     """
     if e.k < 1:
         raise BadInput(f"k={e.k}; a bound takes at least 1 sample a row")
+    return mean_nats(e.values)
+
+
+@metric("higher", version="1", unit="nats")
+def elbo(e: Elbos) -> Estimate:
+    """Mean evidence lower bound on the log-density of held-out rows (n,): `likelihood_bound` from one sample a row.
+
+        L_1 = E log p(x, z) / q(z | x)  =  log p(x) - KL(q(z | x) || p(z | x))
+
+    in nats a row, with its standard error over rows. Raises BadInput below 2 rows, on NaN and on +inf; a bound of
+    -inf is -inf, noted.
+    """
     return mean_nats(e.values)
 
 

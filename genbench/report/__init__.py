@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from genbench.errors import BadInput
 from genbench.record import Result, digest, write_whole
 from genbench.report import page as pages
-from genbench.report.figures import Figure, figures, slug
+from genbench.report.figure import Figure, slug
+from genbench.report.figures import figures
 from genbench.report.tables import REFERENCES, make_table
 
 if TYPE_CHECKING:

@@ -164,6 +164,9 @@ def costs(data: dict[str, Any]) -> Canvas:
     canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
         points = {m: p for m, p in panel["lines"].items() if m in palette}
+        for path in panel.get("paths", []):
+            ends = [points[m] for m in path if m in points]
+            ax.plot([p["x"] for p in ends], [p["y"] for p in ends], color=FAINT, linewidth=0.8, zorder=1)
         for model, p in points.items():
             ax.errorbar(
                 p["x"],
@@ -181,7 +184,7 @@ def costs(data: dict[str, Any]) -> Canvas:
         decades(ax.xaxis, max(spent) / min(spent))
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
-    beneath(axes, "seconds of training")
+    beneath(axes, data.get("label", "seconds of training"))
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
     return canvas
 
@@ -213,15 +216,46 @@ def samples(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
-def tiled(images: np.ndarray) -> np.ndarray:
-    """(n, c, h, w) bytes as one square sheet, one pixel between the images."""
+def tiled(images: np.ndarray, side: int = 0) -> np.ndarray:
+    """(n, c, h, w) bytes as one sheet, `side` across (a square where none is given), one pixel between the images."""
     n, c, h, w = images.shape
-    side = ceil(sqrt(n))
-    sheet = np.full((side * (h + 1) - 1, side * (w + 1) - 1, c), 255, np.uint8)
+    side = side or ceil(sqrt(n))
+    sheet = np.full((ceil(n / side) * (h + 1) - 1, side * (w + 1) - 1, c), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = i // side * (h + 1), i % side * (w + 1)
         sheet[top : top + h, left : left + w] = image.transpose(1, 2, 0)
     return sheet[..., 0] if c == 1 else sheet
+
+
+def reconstructions(data: dict[str, Any]) -> Canvas:
+    strips = data["strips"]
+    n, _, h, w = next(iter(strips.values())).shape
+    across = 0.84 * WIDTH / n  # of one image; the rest is for names
+    canvas = Canvas(figsize=(WIDTH, len(strips) * (across * h / w + 0.04) + 0.1))
+    for ax, (model, images) in zip(canvas.subplots(len(strips), squeeze=False).flat, strips.items(), strict=True):
+        ax.imshow(tiled(images, n), cmap="gray", vmin=0, vmax=255)
+        ax.set_ylabel(model, rotation=0, ha="right", va="center")
+        ax.grid(visible=False)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    return canvas
+
+
+def codes(data: dict[str, Any]) -> Canvas:
+    planes = data["planes"]
+    canvas, axes = grid(len(planes), 3, 0.95)
+    for ax, (model, (codes, labels)) in zip(axes, planes.items(), strict=True):
+        for i, label in enumerate(np.unique(labels)):
+            x, y = codes[labels == label].T
+            ink, mark = COLOURS[i % len(COLOURS)], MARKERS[i // len(COLOURS) % len(MARKERS)]
+            ax.scatter(x, y, s=5, color=ink, marker=mark, linewidths=0, alpha=0.6, rasterized=True)
+            where, box = (float(np.median(x)), float(np.median(y))), {"fc": "white", "alpha": 0.75, "lw": 0, "pad": 1}
+            ax.annotate(f"{label:g}", where, fontweight="bold", ha="center", va="center", bbox=box)
+        low, high = np.percentile(codes, (1, 99), axis=0)
+        room = 0.08 * (high - low) + 1e-9
+        ax.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+        ax.set_title(model)
+    return canvas
 
 
 def traces(data: dict[str, Any]) -> Canvas:
@@ -244,5 +278,6 @@ def traces(data: dict[str, Any]) -> Canvas:
 
 
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
-    "curves": curves, "costs": costs, "samples": samples, "traces": traces,
+    "curves": curves, "costs": costs, "samples": samples, "reconstructions": reconstructions, "codes": codes,
+    "rates": costs, "manifolds": samples, "filters": samples, "traces": traces,
 }  # fmt: skip

@@ -1,62 +1,28 @@
-"""What the report draws, as data alone, so that a figure is drawn again only when what it shows has changed."""
+"""Every figure of a task: how scores move with the budget, the time and the bits spent, and the sheets."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from hashlib import sha256
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from genbench.errors import BadInput
-from genbench.record import Result, digest, read_lines
-from genbench.report.tables import REFERENCES, Table, final
+from genbench.record import Result, read_lines
+from genbench.report.figure import Figure
+from genbench.report.sheets import codes, entrants, filters, manifolds, reconstructions, sheets
+from genbench.report.tables import REFERENCES, Table
 
-STYLE = sha256(Path(__file__).with_name("draw.py").read_bytes()).hexdigest()  # another way of drawing draws all anew
-SHEET, POINTS, TRACE = 64, 1000, 200  # images of a sheet, samples of a plane, points of a trace
-
-
-def slug(name: str) -> str:
-    """A file name that no task's name can lead out of the folder or make clash."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".")[:60]
-    return plain if plain == name else f"{plain}-{digest(name, 6)}"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: `kind` says how it is drawn, `data` what."""
-
-    kind: str
-    task: str
-    title: str
-    caption: str
-    alt: str
-    data: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}-{slug(self.task)}"
-
-    @cached_property
-    def fingerprint(self) -> str:
-        def said(array: np.ndarray) -> str:
-            return f"{array.dtype}{array.shape}{sha256(array.tobytes()).hexdigest()}"
-
-        text = json.dumps([STYLE, self.kind, self.data], sort_keys=True, default=said)
-        return sha256(text.encode()).hexdigest()[:16]
+TRACE = 200  # points of a trace
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    made = (curves(table, runs), costs(table, runs), sheets(table, runs), traces(table, runs))
+    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, traces)
+    made = [kind(table, runs) for kind in kinds]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
 
@@ -112,64 +78,34 @@ def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
     )  # fmt: skip
 
 
+def rates(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """What is lost against the bits that are sent; a line joins the models that differ in their options alone."""
+    points: dict[str, dict[str, float]] = {}
+    paths: dict[str, list[str]] = {}
+    for model, run in entrants(table, runs):
+        rate, lost = (table.cell(model, metric) for metric in ("rate", "distortion"))
+        if rate and lost and rate.mean and lost.mean:
+            points[model] = {"x": rate.mean.value, "y": lost.mean.value, "half": lost.half or 0.0}
+            paths.setdefault(run.run.asked.model_ref, []).append(model)
+    if not points:
+        return None
+    joined = [sorted(models, key=lambda m: points[m]["x"]) for models in paths.values()]
+    panel = {"key": "distortion", "title": "distortion ↓", "unit": "squared error per number", "lines": points}
+    return Figure(
+        "rates", table.task, "Distortion against rate",
+        "The error of rows decoded from codes sent in few bits; a line joins models that differ in their options "
+        "alone. Bars are 95 % intervals over seeds.",
+        f"Distortion against rate on {table.task} of {', '.join(points)}.",
+        {"panels": [{**panel, "paths": [path for path in joined if len(path) > 1]}], "label": "bits per number"},
+    )  # fmt: skip
+
+
 def _figure(kind: str, table: Table, title: str, made: list[dict[str, Any]], caption: str) -> Figure | None:
     if not made:
         return None
     names = ", ".join(p["title"] for p in made)
     models = ", ".join(dict.fromkeys(m for p in made for m in p["lines"]))
     return Figure(kind, table.task, title, caption, f"{title} on {table.task}: {names}, of {models}.", {"panels": made})
-
-
-def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """The first samples of each entrant's first run: images as grids, planes as points over the real rows."""
-    shown: dict[str, np.ndarray] = {}
-    real: np.ndarray | None = None
-    seeds = set()
-    for row in table.rows:
-        mine = sorted((r for r in runs if r.model == row.model and final(r)), key=lambda r: r.run.asked.seed)
-        pair = next(filter(None, map(samples, mine[:1])), None)
-        if pair:
-            real, fake = pair[0] if real is None else real, pair[1]
-            seeds.add(mine[0].run.asked.seed)
-            if row.model not in ("noise", "thief"):
-                shown[row.model] = fake
-    if real is None or not shown:
-        return None
-    if "truth" not in shown:
-        shown = {"real rows": real, **shown}
-    flat = real.ndim == 2
-    what = "Samples in colour over real rows in grey" if flat else f"The first {SHEET} samples of each, unselected"
-    return Figure(
-        "samples", table.task, "Samples", f"{what}; seed {', '.join(map(str, sorted(seeds)))}.",
-        f"Samples on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": real if flat else None},
-    )  # fmt: skip
-
-
-def samples(result: Result) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first real and fake rows of the last evidence, if they are images or points of a plane."""
-    kept = sorted((result.folder / "evidence").glob("*/Samples.safetensors"))
-    if not kept:
-        return None
-    try:
-        with safe_open(kept[-1], framework="np") as file:
-            real, fake = (file.get_slice(name) for name in ("real", "fake"))
-            shape = tuple(real.get_shape())
-            if len(shape) == 2 and shape[1] == 2:
-                return first(real, POINTS), first(fake, POINTS)
-            if len(shape) == 4 and shape[1] in (1, 3):
-                return _bytes(first(real, SHEET)), _bytes(first(fake, SHEET))
-    except (SafetensorError, OSError) as error:
-        raise BadInput(f"{kept[-1]}: not readable ({error}); delete the run's folder and run again") from None
-    return None
-
-
-def first(rows: Any, n: int) -> np.ndarray:
-    """The first n rows of a slice, which no more than those are read of."""
-    return np.asarray(rows[: min(n, rows.get_shape()[0])], np.float32)
-
-
-def _bytes(images: np.ndarray) -> np.ndarray:
-    return np.asarray(np.nan_to_num(images).clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def traces(table: Table, runs: Sequence[Result]) -> Figure | None:

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.record import Result, to_lines
-from genbench.report.figures import Figure, slug
+from genbench.report.figure import Figure, slug
 from genbench.report.tables import COSTS, Cell, Table
 
 TEX = {

@@ -7,12 +7,16 @@ from scipy.ndimage import laplace
 from sklearn.neighbors import NearestNeighbors
 
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Codes, Pictures
+from genbench.evidence import Codes, Compressed, Desk, Exam, Pictures
 from genbench.metrics import (
+    distortion,
+    rate,
     reconstruction,
     retrieval,
     sharpness,
 )
+from genbench.spaces.pixels import Pixels
+from genbench.tasks.planes import ring8
 
 
 def test_reconstruction_is_per_number():
@@ -23,6 +27,38 @@ def test_reconstruction_is_per_number():
     assert found.n == 4
     with pytest.raises(BadInput, match="4 rows, but 3"):
         reconstruction(real, real[:3])
+
+
+class Same:
+    """An autoencoder of the plane whose code is the row."""
+
+    def encode(self, x):
+        return x
+
+    def latent(self, n):
+        return torch.randn(n, 2)
+
+    def decode(self, z):
+        return z
+
+
+def test_a_rounded_code_costs_a_twelfth_of_its_step_squared():
+    task = ring8(sigma=0.5)
+    e = Desk(Exam(task, "test", Pixels()), Same()).get(Compressed)
+    spread = task.train.x[:10_000].amax(0) - task.train.x[:10_000].amin(0)
+    step = spread / (2**Compressed.BITS - 1)
+    inside = (e.real >= task.train.x[:10_000].amin(0)) & (e.real <= task.train.x[:10_000].amax(0))
+    assert float(inside.double().mean()) > 0.99
+    assert float(((e.again - e.real).abs() / step)[inside].max()) <= 0.5 + 1e-4
+    assert len(e.again[:, 0].unique()) <= 2**Compressed.BITS
+    kept = inside.all(1)
+    assert distortion(e.real[kept], e.again[kept], e.bits).value == pytest.approx(
+        float(step.square().mean()) / 12, rel=0.1
+    )
+    assert rate(e) == rate(e.real, e.again, 12)
+    assert rate(e).value == 6  # bits a number, for both numbers
+    with pytest.raises(BadInput, match="bits=0"):
+        rate(e.real, e.again, 0)
 
 
 def blobs(n, classes=3, gap=2.0, seed=0):
