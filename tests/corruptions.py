@@ -130,19 +130,24 @@ CLAIMS = {
     "accepted": Claim(("blur", "gaussian"), ("drop", "copies")),
     "copying": Claim(("copies",), ("drop",)),
     "reconstruction": Claim(("shift", "blur")),
+    "distortion": Claim(("shift", "blur")),
     "retrieval": Claim(("collapse", "gaussian"), ("shift", "scale")),
     "log_likelihood": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "likelihood_bound": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
+    "elbo": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "bits_per_dim": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "importance_bound": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "annealed_likelihood": Claim(("shift", "scale", "blur", "gaussian"), ("outliers",)),
     "psnr": Claim(("grain", "smooth", "brighter", "exchanged")),
     "ssim": Claim(("grain", "smooth", "exchanged"), ("brighter",)),
     "sharpness": Claim(("smooth",), ("brighter", "exchanged")),
+    "smoothness": Claim(("blur", "exchanged"), ("shift", "scale")),
+    "locality": Claim(("grain",), ("brighter", "exchanged")),
 }
 UNDRAWN = {
     "ais_log_z": "the constant of a model, which is no quality; see tests/known/test_annealing.py",
     "bdmc": "as ais_log_z",
+    "rate": "counted and not estimated: the price of distortion",
     "ms_ssim": "ssim at five scales, of pictures too large to draw quickly; see tests/known/test_pairs.py",
     "lpips": "needs weights that do not ship; its formula is held in tests/known/test_pairs.py",
 }
@@ -186,12 +191,18 @@ def shown(kind, fault, severity, seed):
         return kind(real, FAULTS[fault](noise, again, severity))
     if kind is evidence.Pictures:
         return kind(pictures(noise, 200, 16), FAULTS[fault](noise, pictures(noise, 200, 16), severity))
+    if kind is evidence.Filters:
+        return kind(FAULTS[fault](noise, pictures(noise, 40, 12), severity))
+    if kind is evidence.Grid:
+        plane = np.stack(np.meshgrid(*[np.linspace(-2, 2, 15)] * 2), 2).reshape(-1, 2) @ noise.normal(size=(2, SIZE))
+        return kind(FAULTS[fault](noise, plane, severity).reshape(15, 15, SIZE))
     real, corner = law(noise, ROWS)
-    if kind in (evidence.LogProbs, evidence.Bounds, evidence.LogWeights, evidence.AnnealedWeights):
+    if kind in (evidence.LogProbs, evidence.Bounds, evidence.Elbos, evidence.LogWeights, evidence.AnnealedWeights):
         values = log_density(real, fault, severity)
         return {
             evidence.LogProbs: lambda: kind(values, SIZE, 0),
             evidence.Bounds: lambda: kind(values, 10),
+            evidence.Elbos: lambda: kind(values),
             evidence.LogWeights: lambda: kind(values + noise.normal(-0.5, 1, (10, ROWS))),  # of mean p(x)
             evidence.AnnealedWeights: lambda: kind(noise.normal(-0.5, 1, 100), values=values),  # of mean Z = 1
         }[kind]()
@@ -207,8 +218,8 @@ def shown(kind, fault, severity, seed):
         values |= {"draws": nearest(fake)[nearest(fake) >= 0], "n": MODES}
     elif kind is evidence.Logits:
         values["fake"] = -2 * squares
-    elif kind is evidence.Reconstructions:
-        values["again"] = FAULTS[fault](noise, real, severity)
+    elif kind in (evidence.Reconstructions, evidence.Compressed):
+        values |= {"again": FAULTS[fault](noise, real, severity), "bits": 8 * SIZE}
     return kind(*(values[f.name] for f in fields(kind)))
 
 
