@@ -234,7 +234,7 @@ def test_the_objective_cannot_see_the_weights_of_separate_modes_and_the_likeliho
     for separation in (3.0, 10.0):
         right, wrong = two(0.9, separation), two(0.5, separation)
         x = right.draw(20_000, torch.Generator().manual_seed(0))
-        losses = [float(exact(partial(slope, law), x)) for law in (right, wrong)]
+        losses = [exact(partial(slope, law), x).item() for law in (right, wrong)]
         gaps[separation] = losses[1] - losses[0]
         assert float((right.log_prob(x) - wrong.log_prob(x)).mean()) > 0.15
     assert gaps[3.0] > 0.01
