@@ -44,7 +44,7 @@ def distortion(e: Compressed) -> Estimate:
     return lost(e.real, e.again)
 
 
-@metric("lower", version="1", unit="bits per number")
+@metric("neither", version="1", unit="bits per number")
 def rate(e: Compressed) -> Estimate:
     """How many bits a row's code was sent in, for each number of the row: the price of `distortion`.
 

@@ -234,6 +234,7 @@ def reconstructions(data: dict[str, Any]) -> Canvas:
     canvas = Canvas(figsize=(WIDTH, len(strips) * (across * h / w + 0.04) + 0.1))
     for ax, (model, images) in zip(canvas.subplots(len(strips), squeeze=False).flat, strips.items(), strict=True):
         ax.imshow(tiled(images, n), cmap="gray", vmin=0, vmax=255)
+        ax.set_anchor("E")
         ax.set_ylabel(model, rotation=0, ha="right", va="center")
         ax.grid(visible=False)
         ax.set(xticks=[], yticks=[])

@@ -61,6 +61,22 @@ def test_a_rounded_code_costs_a_twelfth_of_its_step_squared():
         rate(e.real, e.again, 0)
 
 
+class Halves(Same):
+    """A code that says which half of the plane a row is in, one of three, the last empty."""
+
+    def encode(self, x):
+        return torch.eye(3)[(x[:, 0] > 0).long()]
+
+    def decode(self, z):
+        return torch.tensor([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])[z.argmax(1)]
+
+
+def test_the_number_of_a_cluster_is_sent_as_a_number():
+    e = Desk(Exam(ring8(), "test", Pixels()), Halves()).get(Compressed)
+    assert e.bits == 2
+    assert set(e.again[:, 0].tolist()) == {-1.0, 1.0}
+
+
 def blobs(n, classes=3, gap=2.0, seed=0):
     noise = np.random.default_rng(seed)
     labels = noise.integers(classes, size=n)
