@@ -14,7 +14,7 @@ from scipy import ndimage, special, stats
 
 from genbench import catalogue, evidence
 
-ROWS, SIZE, MODES, REPEATS = 600, 6, 5, 6
+ROWS, SIZE, MODES, REPEATS = 600, 6, 5, 12
 SEVERITIES = (0.0, 0.25, 0.5, 1.0)
 CENTRES = 4 * np.eye(MODES, SIZE)
 

@@ -116,5 +116,5 @@ class ScoreMatching(nn.Module):
 
 
 sliced_score_matching = partial(ScoreMatching, objective=sliced)
-# Noise leaves no edge, so alpha need not be small. Digits came out at sigma .3 and width 256, not at .1 and 128.
-denoising_score_matching = partial(ScoreMatching, objective=denoising, alpha=0.05)
+# Noise leaves no edge, so alpha need not be small. On digits samples were noise at sigma .1 and width 128.
+denoising_score_matching = partial(ScoreMatching, objective=partial(denoising, sigma=0.3), alpha=0.05, width=256)
