@@ -177,8 +177,8 @@ def test_persistent_chains_outlive_a_kill(tmp_path):
     def trained(restored=None, save=None, dreams=None):
         seed_everything(0)
         task = bars_and_stripes()
-        model = rbm_pcd(task.spec, hidden=4, rate=0.5)
-        stream = Stream(task, Budget(20_000), save=save, every=6_000, restored=restored, model=model)
+        model = rbm_pcd(task.spec, hidden=4, rate=1.0)
+        stream = Stream(task, Budget(12_000), save=save, every=8_000, restored=restored, model=model)
         if dreams is not None:
             restored["model"]["fantasies"] = dreams
         model.fit(stream)
