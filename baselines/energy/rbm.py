@@ -53,8 +53,7 @@ class RBM(nn.Module):
         return (1 - beta) * self.rates + beta * self.visible
 
     def energy(self, x: Tensor, beta: float = 1.0) -> Tensor:
-        """The free energy F(x) = -log sum_h exp(-E(x, h)); below beta = 1, of the machines on the way from a base
-        whose bits are independent, each at its rate in the data."""
+        """The free energy -log sum_h exp(-E(x, h)); below beta = 1, on the way from bits at their rates in the data."""
         v = x.flatten(1)
         return -(v @ self.bias(beta)) - softplus(beta * (self.hidden + v @ self.weights)).sum(1)
 
@@ -96,11 +95,7 @@ class RBM(nn.Module):
 
     def log_states(self) -> Tensor:
         """log sum_v exp(-E(v, h)) for every hidden state: the visible units sum out, the hidden ones one by one."""
-
-        def log_weight(h: Tensor) -> Tensor:
-            return h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1)
-
-        return enumerated(log_weight, self.hidden)
+        return enumerated(lambda h: h @ self.hidden + softplus(self.visible + h @ self.weights.T).sum(1), self.hidden)
 
     def log_z(self) -> Tensor:
         return self.log_states().logsumexp(0)
@@ -119,7 +114,6 @@ class RBM(nn.Module):
 
 
 rbm_cd1 = partial(RBM, k=1)
-
 rbm_cd10 = partial(RBM, k=10)
 
 # At the guide's momentum of .9 the machine runs away from its chains.
