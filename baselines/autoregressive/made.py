@@ -35,10 +35,18 @@ class MADE(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, components: int = 10, width: int = 256, rate: float = 3e-3, batch: int = 64
+        self,
+        spec: Spec,
+        *,
+        components: int = 10,
+        width: int = 256,
+        rate: float = 3e-3,
+        decay: float = 0.0,
+        batch: int = 64,
     ) -> None:
         super().__init__()
-        self.law, self.size, self.rate, self.batch = conditional(spec, components), spec.size, rate, batch
+        self.law, self.size = conditional(spec, components), spec.size
+        self.rate, self.decay, self.batch = rate, decay, batch
         order = torch.arange(1, spec.size + 1)
         hidden = torch.linspace(1, max(1, spec.size - 1), width).round()
         self.trunk = nn.Sequential(
@@ -57,7 +65,7 @@ class MADE(nn.Module):
     def fit(self, stream: Any) -> None:
         if isinstance(self.law, Normals):
             self.law.preprocessing.standardise(stream.whole().x)
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.rate, fused=True)
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay, fused=True)
         play(stream.batches(self.batch), Player("likelihood", self.loss, optimizer))
 
     def sample(self, n: int) -> Tensor:

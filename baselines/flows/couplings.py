@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from baselines.likelihoods import Preprocessing
+
+FIRST = 1000  # rows of the stream that a flow's rows are standardised by: an epoch would be charged too
+
+
+def begin(preprocessing: Preprocessing, stream: Any) -> None:
+    if (first := next(stream.batches(FIRST), None)) is not None:
+        preprocessing.standardise(first.x)
 
 
 class Coupling(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.flows.couplings import Chain, Coupling
+from baselines.flows.couplings import Chain, Coupling, begin
 from baselines.likelihoods import Preprocessing, standard_normal
 from baselines.nets import mlp
 from baselines.play import Player, play
@@ -63,7 +63,7 @@ class RealNVP(nn.Module):
         return -self.log_prob(x).mean()
 
     def fit(self, stream: Any) -> None:
-        self.preprocessing.standardise(stream.whole().x)
+        begin(self.preprocessing, stream)
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay, fused=True)
         play(stream.batches(self.batch), Player("likelihood", self.loss, optimizer))
 
