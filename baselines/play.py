@@ -54,7 +54,7 @@ class Player:
 
 
 def norm(gradients: Gradients) -> Tensor:
-    return torch.stack([gradient.norm() for gradient in gradients if gradient is not None]).norm()
+    return torch.stack([gradient.detach().norm() for gradient in gradients if gradient is not None]).norm()
 
 
 def play(stage: Any, *players: Player) -> None:
