@@ -177,7 +177,7 @@ def test_a_penalty_teaches_the_critic_by_its_second_derivative(penalty):
         for step in (1e-5, -2e-5):
             with torch.no_grad():
                 weight[at] += step
-            ends.append(float(value()))
+            ends.append(value().item())
         with torch.no_grad():
             weight[at] += 1e-5
         assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(float(slope[at]), rel=1e-4, abs=1e-9)

@@ -20,7 +20,10 @@ Weights = dict[str, Tensor]
 class UnrolledGAN(nn.Module):
     """Metz et al., 2017: the generator raises the critic's loss after k more steps of descent (their eq. 7-10).
 
-    Those steps are part of what it differentiates, and are then forgotten. With k = 0 this is the minimax game.
+    Those steps are part of what it differentiates, and are then forgotten. With k = 0 this is the minimax game, which
+    loses the ring: 0 of 8 modes after 80,000 examples where k = 1 and k = 5 had 8 (one seed). It keeps all 8 when the
+    generator has batch normalisation, as theirs has not. At the generator's rate the critic is sure of everything,
+    steps of `inner` do not move it, and k = 5 ended with 3 modes.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class UnrolledGAN(nn.Module):
         latents: int = 32,
         widths: tuple[int, ...] = (128, 128),
         rate: float = 1e-3,
+        critic_rate: float = 2e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         batch: int = 32,
     ) -> None:
@@ -39,8 +43,9 @@ class UnrolledGAN(nn.Module):
         if isinstance(spec.x, Bits):
             raise NotImplementedError("no gradient passes through bits")
         self.kind, self.k, self.inner, self.latents, self.batch = spec.x, k, inner, latents, batch
-        self.adam = partial(torch.optim.Adam, lr=rate, betas=betas, fused=True)
-        self.generator = mlp(latents, *widths, spec.size, norm=nn.BatchNorm1d)
+        self.rate, self.critic_rate = rate, critic_rate
+        self.adam = partial(torch.optim.Adam, betas=betas, fused=True)
+        self.generator = mlp(latents, *widths, spec.size)
         self.critic = mlp(spec.size, *widths[::-1], 1, activation=leaky)
 
     @property
@@ -70,8 +75,8 @@ class UnrolledGAN(nn.Module):
     def fit(self, stream: Any) -> None:
         play(
             stream.batches(self.batch),
-            Player("critic", self.critic_loss, self.adam(self.critic.parameters())),
-            Player("generator", self.generator_loss, self.adam(self.generator.parameters())),
+            Player("critic", self.critic_loss, self.adam(self.critic.parameters(), lr=self.critic_rate)),
+            Player("generator", self.generator_loss, self.adam(self.generator.parameters(), lr=self.rate)),
         )
 
     def latent(self, n: int) -> Tensor:
