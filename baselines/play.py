@@ -75,7 +75,7 @@ def play(stage: Any, *players: Player) -> None:
 
 
 def together(stage: Any, *players: Player, correct: Callable[..., list[Tensor]] | None = None) -> None:
-    """All gradients at one point, on one batch; then all step at once.
+    """All gradients at one point, on one batch; then all step at once, whatever their `turns`.
 
     `correct(x, g)` may bend the joint field g of all players' gradients by all their parameters x; g can be
     differentiated again.
