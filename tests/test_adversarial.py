@@ -202,7 +202,7 @@ def test_roths_term_is_what_small_noise_adds_at_the_best_critic_and_not_elsewher
         return loss(sigma**2) - loss(0.0)
 
     def term(critic):
-        return float(roth(critic, quantiles(0.0, 1.0), quantiles(m, s), variance=sigma**2))
+        return roth(critic, quantiles(0.0, 1.0), quantiles(m, s), variance=sigma**2).item()
 
     assert term(best) == pytest.approx(added(best), rel=0.03)
     assert abs(term(lambda x: 3 * best(x)) / added(lambda x: 3 * best(x)) - 1) > 0.2
