@@ -241,7 +241,7 @@ def test_noise_makes_disjoint_supports_learnable_for_the_saturating_loss():
                 (slope,) = torch.autograd.grad(objectives.minimax.generator(critic(fake)), place)
                 with torch.no_grad():
                     place -= 0.2 * slope
-        return abs(float(place))
+        return abs(place.item())
 
     assert distance(0.0) > 5
     assert distance(3.0) < 1.5
