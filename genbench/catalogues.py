@@ -3,8 +3,11 @@
 TASKS = {
     "ring8": "genbench.tasks.planes:ring8",
     "ring8-wide": "genbench.tasks.planes:ring8_wide",
+    "ring8-pacgan": "genbench.tasks.planes:ring8_pacgan",
     "grid25": "genbench.tasks.planes:grid25",
     "two-gaussians": "genbench.tasks.planes:two_gaussians",
+    "dirac": "genbench.tasks.planes:dirac",
+    "parallel-lines": "genbench.tasks.planes:parallel_lines",
     "ppca": "genbench.tasks.planes:ppca",
     "lowrank64": "genbench.tasks.spectrum:lowrank64",
     "bars-and-stripes": "genbench.tasks.patterns:bars_and_stripes",
@@ -13,6 +16,7 @@ TASKS = {
     "patches": "genbench.tasks.patches:patches",
     "digits": "genbench.tasks.digits:digits",
     "digits-binary": "genbench.tasks.digits:digits_binary",
+    "stacked-digits": "genbench.tasks.digits:stacked_digits",
     "mnist": "genbench.tasks.files:mnist",
     "fashion-mnist": "genbench.tasks.files:fashion_mnist",
     "cifar10": "genbench.tasks.files:cifar10",
@@ -71,6 +75,7 @@ METRICS = {
 SPACES = {
     "pixels": "genbench.spaces.pixels:Pixels",
     "digits": "genbench.spaces.shipped:digits",
+    "stacked-digits": "genbench.spaces.shipped:stacked_digits",
     "fashion-mnist": "genbench.spaces.shipped:fashion_mnist",
     "inception": "genbench.spaces.published:Inception",
     "dinov2": "genbench.spaces.published:DINOv2",

@@ -11,7 +11,8 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
-from baselines.adversarial.gan import GAN, wgan_gp
+from baselines.adversarial.gan import GAN
+from baselines.adversarial.variants import wgan_gp
 from baselines.autoencoding.deep_ae import DeepAE
 from baselines.autoencoding.vae import VAE
 from baselines.energy.rbm import RBM
@@ -19,7 +20,8 @@ from baselines.flows.realnvp import RealNVP
 from baselines.likelihoods import likelihood, standard_normal
 from baselines.linear.pca import PCA
 from baselines.mixture.gmm import GMM
-from baselines.objectives import gradient_penalty, minimax, non_saturating, wasserstein
+from baselines.objectives import minimax, non_saturating, wasserstein
+from baselines.penalties import gradient_penalty
 from baselines.reference import Noise, Thief
 from genbench.budget import Budget, Stream, seed_everything
 from genbench.task import Bits, Real, Rows, Spec, Task

@@ -22,10 +22,10 @@ from genbench.spaces.pixels import Pixels
 from genbench.spaces.published import CLIP, DINOv2, Inception, InceptionBfloat16
 from genbench.spaces.weights import Weights, digest_of, tensors
 from genbench.task import Bits, Labels, Real, Rows, Spec, Task
-from genbench.tasks.digits import digits, digits_binary
+from genbench.tasks.digits import digits, digits_binary, stacked_digits
 from genbench.tasks.files import fashion_mnist
 
-HERE = {"pixels", "digits", "fashion-mnist"}
+HERE = {"pixels", "digits", "stacked-digits", "fashion-mnist"}
 THERE = (Inception, DINOv2, CLIP)
 DIGESTS = {"digits": "cccd4ea407b2d7b1", "fashion-mnist": "b071b538b132d659"}
 """Of the weights; with new ones every score seen through this space is another."""
@@ -109,6 +109,17 @@ def test_features_do_not_depend_on_the_batch(small):
         apart = torch.cat([small.space.features(rows) for rows in x[:100].split(size)])
         torch.testing.assert_close(apart, whole[:100], atol=1e-5, rtol=1e-5)
     assert torch.equal(whole, small.space.features(x))
+
+
+def test_a_stack_is_seen_channel_by_channel():
+    space, one, rows = load("spaces", "stacked-digits")(), load("spaces", "digits")(), stacked_digits().test
+    x = rows.x[:7]
+    assert torch.equal(space.features(x)[:, 32:64], one.features(x[:, 1:2]))
+    a, b, c = (one.logits(x[:, i : i + 1]).softmax(1) for i in range(3))
+    joint = torch.stack([a[:, i // 100] * b[:, i // 10 % 10] * c[:, i % 10] for i in range(1000)], 1)
+    torch.testing.assert_close(space.logits(x).softmax(1), joint)
+    assert space.digest == one.digest
+    assert accuracy(space, rows) > 0.96**3
 
 
 def test_it_draws_no_random_number_and_keeps_no_gradient(small):

@@ -15,10 +15,23 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits
 
 from genbench.errors import BadInput
+from genbench.evidence import Exam, Samples, Symbols
+from genbench.metrics.support import mode_kl, modes
+from genbench.run import make_space
 from genbench.task import Labels, Real, Rows, Spec, splits
 from genbench.tasks import files, images
-from genbench.tasks.digits import digits, digits_binary
-from genbench.tasks.planes import circle, grid25, ppca, ring8, ring8_wide, two_gaussians
+from genbench.tasks.digits import digits, digits_binary, stacked_digits
+from genbench.tasks.planes import (
+    circle,
+    dirac,
+    grid25,
+    parallel_lines,
+    ppca,
+    ring8,
+    ring8_pacgan,
+    ring8_wide,
+    two_gaussians,
+)
 
 SPLITS = ("train", "valid", "test", "spare")
 
@@ -88,6 +101,29 @@ def test_two_gaussians_have_their_weights_and_their_distance():
     assert found == pytest.approx(0.7, abs=0.003 + 4 * (0.21 / len(task.train)) ** 0.5)  # 0.13 % lie beyond the middle
 
 
+def test_pacgan_s_ring_is_of_radius_one():
+    task = ring8_pacgan()
+    assert task.modes.centres.norm(dim=1).tolist() == pytest.approx([1.0] * 8)
+    assert (len(task.train), task.modes.radius) == (100_000, pytest.approx(0.03))
+
+
+def test_the_point_of_the_dirac_gan_is_at_zero():
+    task = dirac()
+    assert task.train.x.shape == (20_000, 1)
+    assert float(task.train.x.abs().max()) < 0.006
+    expected = -math.log(0.001 * math.sqrt(2 * math.pi))
+    assert float(task.log_prob(torch.zeros(1, 1))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_parallel_lines_are_as_far_apart_as_they_say():
+    """Of two vertical segments, by sorting along them: the distance between rows of the same height."""
+    here, there = (parallel_lines(theta=theta).test.x for theta in (0.0, 3.0))
+    assert (there[:, 0] == 3).all()
+    assert there[:, 1].sort().values.sub(torch.linspace(0, 1, len(there))).abs().max() < 0.05
+    pairs = here[here[:, 1].argsort()] - there[there[:, 1].argsort()]
+    assert float(pairs.norm(dim=1).mean()) == pytest.approx(3, abs=0.01)
+
+
 def test_rows_lie_within_three_sigma_as_often_as_they_should():
     task = ring8()
     near = (torch.cdist(task.train.x, task.modes.centres).min(1).values <= task.modes.radius).double()
@@ -128,6 +164,8 @@ def test_draws_are_independent_and_another_seed_draws_others():
         (lambda: ppca(d=3, k=3), "k < d"),
         (lambda: ppca(noise=0.0), "noise"),
         (lambda: digits_binary(threshold=0), "threshold"),
+        (lambda: parallel_lines(test=0), "train and test"),
+        (lambda: stacked_digits(train=0), "train and test"),
     ],
 )
 def test_impossible_parameters_are_refused(call, told):
@@ -163,6 +201,28 @@ def test_binary_digits_are_the_same_rows_at_the_threshold():
         assert torch.equal(binary.split(split).x, (grey.split(split).x >= 8 / 17 - 1e-6).float())
         assert torch.equal(binary.split(split).y, grey.split(split).y)
     assert digits_binary(threshold=1).train.x.sum() > binary.train.x.sum()
+
+
+def test_a_stack_is_three_digits_of_its_split_and_its_label_names_them():
+    task, alone = stacked_digits(train=500, test=400), digits()
+    assert [len(task.split(split)) for split in SPLITS] == [500, 1000, 400, 400]
+    for split in SPLITS:
+        rows, known = task.split(split), alone.split(split)
+        for i, place in enumerate((100, 10, 1)):
+            distance, nearest = torch.cdist(rows.x[:, i].flatten(1), known.x.flatten(1)).min(1)
+            assert distance.max() < 0.3  # what two draws of the noise within a cell differ by is 0.19 on average
+            assert torch.equal(known.y[nearest], rows.y // place % 10)
+
+
+def test_a_real_stack_shows_all_its_thousand_classes():
+    task = stacked_digits()
+    seen = Symbols.collect(Samples(task.spare.x, task.spare.x), Exam(task, "test", make_space(task)))
+    assert modes(seen).value >= 998
+    assert 0 < mode_kl(seen).value < 0.08  # 0.05 of it for 1,000 classes and 10,000 draws
+    collapsed = task.spare.x[:50].repeat(200, 1, 1, 1)
+    seen = Symbols.collect(Samples(task.spare.x, collapsed), Exam(task, "test", make_space(task)))
+    assert modes(seen).value <= 50
+    assert mode_kl(seen).value >= math.log(20) - 0.1
 
 
 # Published files

@@ -81,3 +81,30 @@ class Shipped:
 
 digits = partial(Shipped, "digits", (1, 8, 8), digits_body, 32)
 fashion_mnist = partial(Shipped, "fashion-mnist", (1, 28, 28), fashion_body, 64)
+
+
+class Stacked:
+    """A space of one channel on images of several (n, c, ...): the features (n, c d) of all, and a logit for every
+    combination of their classes (n, classes^c), the last channel's running fastest."""
+
+    resized = ""
+
+    def __init__(self, name: str, channel: Callable[[], Shipped]) -> None:
+        self.name, self.channel = name, channel()
+        self.digest = self.channel.digest
+
+    def each(self, see: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """What the space sees in each channel, (n, c, d)."""
+        return see(x.flatten(0, 1)[:, None]).reshape(len(x), x.shape[1], -1)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.each(self.channel.features, x).flatten(1)
+
+    def logits(self, x: Tensor) -> Tensor:
+        total, *rest = self.each(self.channel.logits, x).log_softmax(2).unbind(1)
+        for logits in rest:
+            total = (total[:, :, None] + logits[:, None]).flatten(1)
+        return total
+
+
+stacked_digits = partial(Stacked, "stacked-digits", digits)

@@ -109,6 +109,12 @@ def ring8_wide(sigma: float = 0.1, train: int = 20_000, test: int = 2_000, seed:
 
 
 @on_cpu
+def ring8_pacgan(sigma: float = 0.01, train: int = 100_000, test: int = 2_000, seed: int = 0) -> Task:
+    """The ring of PacGAN's tables (Lin et al., 2018): radius 1, and five times as many rows."""
+    return mixture("ring8-pacgan", circle(radius=1.0), sigma, train, test, seed)
+
+
+@on_cpu
 def grid25(sigma: float = 0.05, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
     """Twenty-five Gaussians, two apart, on a square grid."""
     side = torch.arange(-4.0, 5.0, 2.0)
@@ -134,3 +140,26 @@ def ppca(d: int = 8, k: int = 3, noise: float = 0.5, train: int = 20_000, test: 
     generator = Generator().manual_seed(seed)
     mean, W = torch.randn(d, generator=generator), torch.randn(d, k, generator=generator)
     return drawn("ppca", LinearGaussian(mean, W, noise), d, train, test, generator)
+
+
+@on_cpu
+def dirac(sigma: float = 0.001, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """The point at 0 of the Dirac-GAN (Mescheder, Geiger & Nowozin, 2018), but for a sigma that gives it a density."""
+    return mixture("dirac", torch.zeros(1, 1), sigma, train, test, seed)
+
+
+@on_cpu
+def parallel_lines(theta: float = 4.0, train: int = 20_000, test: int = 2_000, seed: int = 0) -> Task:
+    """(theta, Y), Y uniform on [0, 1] (Arjovsky, Chintala & Bottou, 2017, example 1). No density: a line has no area.
+
+    A generator whose first samples lie about 0 shares no point with it: TV = 1 and JS = log 2 whatever theta is, and
+    only the Wasserstein distance says how far there is to go.
+    """
+    if min(train, test) < 1:
+        raise BadInput(f"parallel-lines: train and test are numbers of rows, at least 1; got {train} and {test}")
+    noise = Generator().manual_seed(seed)
+
+    def line(n: int) -> Rows:
+        return Rows(torch.stack([torch.full((n,), theta), torch.rand(n, generator=noise)], 1))
+
+    return Task("parallel-lines", Spec(Real((2,))), line(train), line(VALID), line(test), line(test))

@@ -53,7 +53,7 @@ def bare_vae(task):
 
 def bare_gan(task):
     model = GAN(task.spec)
-    critic, generator = model.adam(model.critic.parameters()), model.adam(model.generator.parameters())
+    critic, generator = model.optimizer(model.critic.parameters()), model.optimizer(model.generator.parameters())
     batches = bare_batches(task, model.batch)
     for turn, (x, _) in zip(range(TURNS), batches, strict=False):
         if turn % 2 == 0:

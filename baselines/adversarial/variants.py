@@ -1,0 +1,64 @@
+"""What the papers after Goodfellow's changed in the game, each as the difference that it is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch.optim import RMSprop
+
+from baselines import objectives
+from baselines.adversarial.gan import GAN, adam
+from baselines.adversarial.layers import comparing, lipschitz, virtual
+from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
+from baselines.play import consensus, together
+
+# What a generator and a critic want.
+
+gan_minimax = partial(GAN, objective=objectives.minimax)
+gan_smooth = partial(GAN, objective=objectives.one_sided)
+gan_smooth_both = partial(GAN, objective=objectives.two_sided)
+lsgan = partial(GAN, objective=objectives.least_squares)
+ls_gan = partial(GAN, objective=objectives.loss_sensitive)
+hinge_gan = partial(GAN, objective=objectives.hinge)
+
+# How steep a critic may be.
+
+# Arjovsky, Chintala & Bottou, 2017. Their rate of 5e-5 is for a hundred times more turns. The weakest of all here: at
+# 100,000 examples, 520 turns of the generator, the ring was still a cloud at 1e-4 and at 3e-4 (14 and 11 % of samples
+# near a mode, one seed), at 1e-3 after 60,000.
+wgan = partial(GAN, objective=objectives.wasserstein, after=clip, turns=5, optimizer=RMSprop, rate=3e-4)
+
+# Gulrajani et al., 2017: their penalty and momenta. Its weight is 1, not 10, as for small problems: at 10 one
+# seed in three was still a cloud about the ring after 150,000 examples; at a rate of 2e-3 one in four stayed one.
+# The critic has 2 turns to the generator's one, not 5: turns are what the budget pays for, and on digits the judge
+# took 79 % of the samples instead of 65 %.
+wgan_gp = partial(
+    GAN,
+    objective=objectives.wasserstein,
+    penalty=partial(gradient_penalty, weight=1.0),
+    turns=2,
+    optimizer=partial(adam, betas=(0.0, 0.9)),
+)
+
+# Miyato et al., 2018, on the hinge.
+sngan = partial(
+    GAN,
+    objective=objectives.hinge,
+    critic=lipschitz,
+    turns=2,
+    optimizer=partial(adam, betas=(0.0, 0.9)),
+)
+
+gan_roth = partial(GAN, penalty=roth)
+gan_r1 = partial(GAN, penalty=r1)
+
+# What a critic is shown.
+
+gan_instance_noise = partial(GAN, corrupt=noisy)
+gan_minibatch = partial(GAN, critic=comparing)
+pacgan = partial(GAN, pack=2)  # Lin et al., 2018
+
+# How the generator is normalised, and how both move.
+
+gan_vbn = partial(GAN, generator=virtual)
+gan_consensus = partial(GAN, loop=partial(together, correct=consensus), optimizer=RMSprop)
