@@ -253,7 +253,7 @@ def test_noise_makes_disjoint_supports_learnable_for_the_saturating_loss():
 def largest(net):
     """The product of the largest singular values of its weights: a bound on its Lipschitz constant."""
     weights = [layer.weight for layer in net.modules() if isinstance(layer, nn.Linear)]
-    return float(torch.stack([torch.linalg.matrix_norm(weight, 2) for weight in weights]).prod())
+    return torch.stack([torch.linalg.matrix_norm(weight, 2) for weight in weights]).prod().item()
 
 
 def test_a_spectrally_normalised_critic_is_lipschitz_and_stays_so():

@@ -21,9 +21,9 @@ class UnrolledGAN(nn.Module):
     """Metz et al., 2017: the generator raises the critic's loss after k more steps of descent (their eq. 7-10).
 
     Those steps are part of what it differentiates, and are then forgotten. With k = 0 this is the minimax game, which
-    loses the ring: after 100,000 examples 1 of its 8 modes on each of three seeds, where k = 5 had 8. It keeps 8 when the
-    generator has batch normalisation, as theirs has not. Larger steps undo it: k = 5 covered 8 and then lost half of
-    them at an `inner` of 0.2, and never covered them with the critic at the generator's rate.
+    loses the ring: after 100,000 examples 1 of its 8 modes on each of three seeds, where k = 5 had 8. It keeps 8 when
+    the generator has batch normalisation, as theirs has not. Larger steps undo it (one seed): at an `inner` of 0.2,
+    k = 5 covered 8 and then lost half of them; with the critic at the generator's rate too, it never covered them.
     """
 
     def __init__(
