@@ -75,6 +75,9 @@ class GaussianRBM(nn.Module):
         """The log partition function of the base, its idle hidden units counted."""
         return self.visible.new_tensor(0.5 * log(2 * pi) * len(self.visible) + log(2) * len(self.hidden))
 
+    def filters(self) -> Tensor:
+        return self.weights.T.unflatten(1, self.preprocessing.shape)
+
     @torch.no_grad()
     def walk(self, x: Tensor, steps: int) -> Tensor:
         for _ in range(steps):

@@ -25,18 +25,9 @@ class RBM(nn.Module):
     fantasies: Tensor
 
     def __init__(
-        self,
-        spec: Spec,
-        *,
-        k: int = 1,
-        persistent: int = 0,
-        hidden: int = 20,
-        rate: float = 0.05,
-        momentum: float = 0.9,
-        decay: float = 1e-4,
-        batch: int = 64,
-        chain: int = 1000,
-    ) -> None:
+        self, spec: Spec, *, k: int = 1, persistent: int = 0, hidden: int = 20, rate: float = 0.05,
+        momentum: float = 0.9, decay: float = 1e-4, batch: int = 64, chain: int = 1000,
+    ) -> None:  # fmt: skip
         super().__init__()
         if not isinstance(spec.x, Bits):
             raise NotImplementedError("needs bits")
