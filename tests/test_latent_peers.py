@@ -42,11 +42,7 @@ def test_pca_is_scikit_learn_s(k):
 
 @pytest.mark.slow
 def test_the_vae_is_pythae_s_in_its_bound_and_quicker(tmp_path):
-    """Equal networks, optimizer, batches, rows and threads; all bounds by one estimator, time of the processor.
-
-    Theirs is trained with the divergence in closed form (Kingma & Welling's estimator B), ours as shipped with its
-    sample (A), which on digits is worth a nat less: so ours is trained by their loss too, and then nothing differs.
-    """
+    """Equal networks, loss, optimizer, batches, rows and threads; all bounds by one estimator."""
     pytest.importorskip("pythae")
     from pythae.models import VAE as Pythae
     from pythae.models import VAEConfig
@@ -75,13 +71,12 @@ def test_the_vae_is_pythae_s_in_its_bound_and_quicker(tmp_path):
         def forward(self, z):
             return ModelOutput(reconstruction=self.net(z).sigmoid().unflatten(1, (1, 8, 8)))
 
-    bounds: dict[str, list[float]] = {"shipped": [], "ours": [], "theirs": []}
-    speeds: dict[str, list[float]] = {"shipped": [], "theirs": []}
+    bounds: dict[str, list[float]] = {"ours": [], "theirs": []}
+    speeds: dict[str, list[float]] = {"ours": [], "theirs": []}
     for seed in range(3):
         start = process_time()
-        shipped = fitted(VAE, task, rows * epochs, seed)
-        speeds["shipped"].append(rows * epochs // 64 / (process_time() - start))
-        ours = fitted(ClosedForm, task, rows * epochs, seed)
+        ours = fitted(VAE, task, rows * epochs, seed)
+        speeds["ours"].append(rows * epochs // 64 / (process_time() - start))
 
         seed_everything(seed)
         model = Pythae(VAEConfig((1, 8, 8), latents, reconstruction_loss="bce"), Encoder(), Decoder())
@@ -95,25 +90,14 @@ def test_the_vae_is_pythae_s_in_its_bound_and_quicker(tmp_path):
         speeds["theirs"].append(epochs * -(-rows // 64) / (process_time() - start))
         held = VAE(task.spec)
         held.encoder, held.decoder = trainer.model.encoder.net, trainer.model.decoder.net
-        for name, one in (("shipped", shipped), ("ours", ours), ("theirs", held)):
+        for name, one in (("ours", ours), ("theirs", held)):
             with torch.no_grad():
                 bounds[name].append(float(one.bound(x, 100).mean()))
     print(bounds, speeds)
     mean = {name: np.mean(found) for name, found in bounds.items()}
     error = np.sqrt((np.var(bounds["ours"], ddof=1) + np.var(bounds["theirs"], ddof=1)) / 3)
     assert abs(mean["ours"] - mean["theirs"]) < 3 * error + 0.1
-    assert mean["shipped"] > mean["theirs"] - 2
-    assert np.median(speeds["shipped"]) > 1.1 * np.median(speeds["theirs"])
-
-
-class ClosedForm(VAE):
-    """The VAE, trained with its divergence in closed form."""
-
-    def loss(self, x, y):
-        mean, log_scale = self.posterior(x)
-        z = mean + log_scale.exp() * torch.randn_like(mean)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
-        return (divergence - self.likelihood.log_prob(x, self.decoder(z))).mean()
+    assert np.median(speeds["ours"]) > 1.1 * np.median(speeds["theirs"])
 
 
 def dataset(x):
