@@ -70,13 +70,15 @@ def test_the_thief_is_caught_by_copying_and_by_no_distance(finals):
         assert abs(mean(copying["truth"])[0]) < 3
         for metric in DISTANCES:
             scores = finals[task, metric]
-            rivals = [mean(scores[model])[0] for model in trained(scores)]
-            assert mean(scores["thief"])[0] <= min(rivals) + 2 * mean(scores["thief"])[1], (task, metric)
+            thief, error = mean(scores["thief"])
+            for model in trained(scores):
+                value, its_error = mean(scores[model])
+                assert thief <= value + 2 * (error**2 + its_error**2) ** 0.5, (task, metric, model)
 
 
 def test_a_judge_that_no_space_uses_accepts_the_better_half_of_the_models(finals):
-    """At 80 % of the rate of real rows, each of them; of the two better models of bits only the first does."""
-    for task, sure in (("digits", 4), ("digits-binary", 1)):
+    """At 80 % of the rate of real rows, each of them, give or take its standard error."""
+    for task, sure in (("digits", 4), ("digits-binary", 2)):
         scores = finals[task, "accepted"]
         best = sorted((mean(scores[model]) for model in trained(scores)), reverse=True)[:sure]
         assert all(value >= 0.8 - error for value, error in best), (task, best)
