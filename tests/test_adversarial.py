@@ -307,11 +307,11 @@ def test_a_packed_critic_judges_rows_of_one_batch_together():
 def test_a_row_is_near_the_rows_that_the_sum_says():
     layer = MinibatchDiscrimination(3, kernels=4, size=2).double()
     h = torch.randn(6, 3).double()
-    M = [[h[i] @ layer.T[:, b] for b in range(4)] for i in range(6)]
+    M = [[(h[i] @ layer.T[:, b]).detach() for b in range(4)] for i in range(6)]
     for i in range(6):
         for b in range(4):
             near = sum(exp(-float((M[i][b] - M[j][b]).abs().sum())) for j in range(6) if j != i)
-            assert float(layer(h)[i, 3 + b]) == pytest.approx(near, rel=1e-9)
+            assert layer(h)[i, 3 + b].item() == pytest.approx(near, rel=1e-9)
     order = torch.randperm(6)
     torch.testing.assert_close(layer(h[order]), layer(h)[order])
     torch.testing.assert_close(layer(h), torch.cat([h, layer(h)[:, 3:]], 1))
