@@ -54,7 +54,7 @@ def tensor(name: str, values: Any) -> Tensor:
         raise BadInput(f"{name} holds no rows")
     if made.is_complex():
         raise BadInput(f"{name} holds complex numbers; give real ones")
-    if made.is_floating_point() and bool(torch.isnan(made).any()):
+    if made.is_floating_point() and bool(made.sum().isnan()) and bool(torch.isnan(made).any()):  # a sum is read once
         rows = int(torch.isnan(made).flatten(1).any(1).sum() if made.ndim > 1 else torch.isnan(made).sum())
         raise BadInput(f"{name} has NaN in {rows} of {len(made)} rows; drop or mend them first")
     return made.detach()
@@ -163,7 +163,7 @@ class Features(Evidence):
 
     @cached_property
     def of_pairs(self) -> dict[Any, Any]:
-        """What metrics have made of all pairs of rows: they are met once, for all metrics that ask."""
+        """What metrics have made of all pairs of rows, which are met for many metrics together."""
         return {}
 
     @classmethod

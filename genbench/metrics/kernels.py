@@ -96,9 +96,11 @@ class Kernel:
         return UStatistic(real, fake, FORMULAS[self.name](real, fake, self.option))
 
 
-def riders(e: Features) -> list[Kernel]:
-    """What the metrics of this file want where nothing is said."""
-    return [Kernel("polynomial", 3), Kernel("gaussian", median_distance(e)), Kernel("distance")]
+def riders(e: Features, wanted: object) -> list[Kernel]:
+    """What the metrics of this file want where nothing is said. An exponential or a root of every pair is dear beside
+    a power: those ride with each other alone."""
+    dear = isinstance(wanted, Kernel) and wanted.name != "polynomial"
+    return [Kernel("polynomial", 3), *([Kernel("gaussian", median_distance(e)), Kernel("distance")] if dear else [])]
 
 
 def polynomial(real: Rows, fake: Rows, degree: float) -> Callable[[Tile], Tensor]:

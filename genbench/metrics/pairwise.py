@@ -194,14 +194,14 @@ class Reduction(Protocol):
 
 
 def shared(e: Features, wanted: Reduction) -> Any:
-    """What `wanted` makes of all pairs. Sets large enough are met once: the other metrics' wants ride along."""
+    """What `wanted` makes of all pairs. Sets large enough are met together: what other metrics want rides along."""
     if wanted not in e.of_pairs:
         asked: list[Reduction] = [wanted]
         if large(e.real, e.fake) and not e.once:
             from genbench.metrics.balls import Balls
             from genbench.metrics.kernels import riders
 
-            riding: tuple[Reduction, ...] = (*riders(e), Balls())
+            riding: tuple[Reduction, ...] = (*riders(e, wanted), Balls())
             asked += [other for other in riding if other != wanted and other not in e.of_pairs]
         real, fake = together(e.real, e.fake)
         works = [reduction.begin(real, fake) for reduction in asked]
