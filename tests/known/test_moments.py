@@ -404,3 +404,13 @@ def test_rows_that_begin_far_from_their_mean_lose_no_digits(noise):
     found, centred = Moments.of(x), x - x.mean(0)
     np.testing.assert_allclose(found.scatter, centred.T @ centred, rtol=1e-12)
     assert torch.linalg.eigvalsh(Moments.of(np.full((900, 5), 0.1)).covariance).min() >= 0
+
+
+def test_the_error_from_a_few_of_many_rows_is_that_from_all(noise, monkeypatch):
+    x, y = noise.normal(size=(9000, 4)), noise.normal(size=(5000, 4)) @ spd(noise, 4) + 0.3
+    some = frechet(x, y)
+    monkeypatch.setattr(gaussian, "FEW", 10_000)
+    every = frechet(x, y)
+    assert some.value == every.value
+    assert some.error != every.error
+    assert some.error == pytest.approx(every.error, rel=0.08)
