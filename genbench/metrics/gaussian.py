@@ -14,7 +14,7 @@ from genbench.errors import BadInput
 from genbench.evidence import Features, finite, tensor
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, squared_error
-from genbench.metrics.moments import about
+from genbench.metrics.moments import Moments, about
 from genbench.record import Estimate
 
 EPS = torch.finfo(torch.float64).eps
@@ -72,7 +72,7 @@ def singular(n: int, d: int) -> str:
 def by_covariances(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
     """tr (S_p S_q)^(1/2) of centred rows x (n, d), y (m, d); z'Tz of a few, T the map to the other side's law."""
     s_p, s_q = (about(rows)[1] / (len(rows) - 1) for rows in (x, y))
-    found = spectrum(s_p, s_q, vectors=True)
+    found = spectrum(s_p, s_q, s_p.trace() + s_q.trace(), vectors=True)
     if found is None:
         return None
     s, z = (part.to(x) for part in found)  # T = Z s Z', its inverse S_p Z s^-1 Z' S_p
@@ -106,10 +106,11 @@ def factored(x: Tensor) -> tuple[Tensor | None, Tensor]:
     return tuple(torch.linalg.qr(x)) if len(x) > x.shape[1] else (None, x)
 
 
-def spectrum(s_p: Tensor, s_q: Tensor, *, vectors: bool = False) -> tuple[Tensor, Tensor] | None:
+def spectrum(s_p: Tensor, s_q: Tensor, size: Tensor, *, vectors: bool = False) -> tuple[Tensor, Tensor] | None:
     """Roots (d,) of the eigenvalues of S_p S_q, by Cholesky's factor of S_p, and Z with Z' S_p Z = 1 where asked.
 
-    None where S_p has no factor, or rounding by EPS of the largest eigenvalue would show in the sum of the roots.
+    None where S_p has no factor, or rounding by EPS of the largest eigenvalue would show beside `size` in the sum of
+    the roots.
     """
     driver = "gvd" if vectors else "gvx"  # each twice as quick as the other would be
     s_q, s_p = s_q.T, s_p.T  # the same, in LAPACK's order of numbers
@@ -120,13 +121,13 @@ def spectrum(s_p: Tensor, s_q: Tensor, *, vectors: bool = False) -> tuple[Tensor
     values, z = (torch.from_numpy(part) for part in (found if vectors else (found, found)))
     noise = EPS * values.max()
     s = values.clamp(min=noise).sqrt()
-    shown = noise * (0.5 / s).norm() / (s_p.trace() + s_q.trace())
+    shown = noise * (0.5 / s).norm() / size
     return (s, z) if shown <= ROUNDING else None
 
 
-def overlap(s_p: Tensor, s_q: Tensor) -> Tensor:
-    """tr (S_p S_q)^(1/2) of two covariances (d, d)."""
-    found = spectrum(s_p, s_q)
+def overlap(s_p: Tensor, s_q: Tensor, size: Tensor) -> Tensor:
+    """tr (S_p S_q)^(1/2) of two symmetric matrices (d, d) that are not negative, as exact as `size` asks."""
+    found = spectrum(s_p, s_q, size)
     return torch.linalg.matrix_norm(root(s_p) @ root(s_q).T, "nuc") if found is None else found[0].sum()
 
 
@@ -160,9 +161,14 @@ def frechet_from_moments(mean_p: Any, cov_p: Any, mean_q: Any, cov_q: Any) -> fl
         finite(f"cov_{name}", along)
         if float((along - across).norm()) > 1e-6 * float(s.diagonal().abs().sum() * some.norm()):
             raise BadInput(f"cov_{name} is not symmetric")
-    return between(means[0], covariances[0], means[1], covariances[1])
+    return between(*(Moments(2, mean, s) for mean, s in zip(means, covariances, strict=True)))
 
 
-def between(mean_p: Tensor, s_p: Tensor, mean_q: Tensor, s_q: Tensor) -> float:
-    bures = s_p.trace() + s_q.trace() - 2 * overlap(s_p, s_q)
-    return float((mean_p - mean_q).square().sum() + bures.clamp(min=0))
+def between(p: Moments, q: Moments) -> float:
+    """F alone, from scatters as they are: a covariance is a copy of one. BadInput where a side has 1 row."""
+    if min(p.n, q.n) < 2:
+        raise BadInput("1 row has no covariance; at least 2 are needed")
+    n, m = p.n - 1, q.n - 1
+    traces, root_nm = p.scatter.trace() / n + q.scatter.trace() / m, math.sqrt(n * m)
+    bures = traces - 2 * overlap(p.scatter, q.scatter, traces * root_nm) / root_nm
+    return float((p.mean - q.mean).square().sum() + bures.clamp(min=0))

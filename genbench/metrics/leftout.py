@@ -67,22 +67,17 @@ def plain(p: Blocks, q: Blocks) -> Estimate:
     return Estimate(value, math.sqrt(variance), n, note=singular(n, len(real[0].mean)))
 
 
-def distance(p: Moments, q: Moments) -> float:
-    """F of two sets of rows."""
-    return between(p.mean, p.covariance, q.mean, q.covariance)
-
-
 def jackknife(p: Sequence[Moments], q: Sequence[Moments]) -> tuple[float, float, float]:
     """F; F less its bias of order 1/n; the variance of both: from F with each block left out, on either side.
 
     For blocks of any sizes (Busing, Meijer & van der Leeden, 1999).
     """
     every_p, every_q = total(p), total(q)
-    value = debiased = distance(every_p, every_q)
+    value = debiased = between(every_p, every_q)
     variance = 0.0
     for blocks, whole, left in (
-        (p, every_p, [distance(every_p - block, every_q) for block in p]),
-        (q, every_q, [distance(every_p, every_q - block) for block in q]),
+        (p, every_p, [between(every_p - block, every_q) for block in p]),
+        (q, every_q, [between(every_p, every_q - block) for block in q]),
     ):
         share = torch.tensor([block.n / whole.n for block in blocks], dtype=torch.float64)
         rest = (1 - share) * torch.tensor(left, dtype=torch.float64)

@@ -73,8 +73,9 @@ def about(x: Tensor, centre: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
         y = x.double() - centre
         return y.sum(0).cpu(), (y.T @ y).cpu()
     total, half = torch.zeros(x.shape[1], dtype=torch.float64), np.zeros((x.shape[1], x.shape[1]), order="F")
+    held = torch.empty(CACHED, x.shape[1], dtype=torch.float64)
     for part in torch.split(x, CACHED):
-        y = part.to(torch.float64, copy=True).sub_(centre)
+        y = held[: len(part)].copy_(part).sub_(centre)
         total += y.sum(0)
         half = dsyrk(1.0, y.numpy().T, beta=1.0, c=half, overwrite_c=True)
     return total, mirrored(torch.from_numpy(half))
