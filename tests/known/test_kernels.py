@@ -167,18 +167,21 @@ def test_float32_products_of_large_sets_move_values_by_less_than_a_thousandth_of
             assert coarse.value == pytest.approx(exact.value, rel=1e-6)
 
 
-def test_sets_are_met_once_for_all_metrics(noise, monkeypatch):
-    """And give what they give alone."""
+def test_sets_are_met_once_for_many_metrics(noise, monkeypatch):
+    """And once more for those that take a root or an exponential of every pair; each gives what it gives alone."""
     from genbench.metrics import coverage, density, pairwise, precision, recall
 
     met, met_by = [], pairwise.tiles
     monkeypatch.setattr(pairwise, "tiles", lambda x, y: met.append(1) or met_by(x, y))
     x, y = noise.normal(size=(1000, 256)), noise.normal(size=(1000, 256)) + 0.01
-    metrics, e = [kid, mmd, energy, precision, recall, density, coverage], Features(x, y)
+    metrics, e = [kid, precision, recall, density, coverage], Features(x, y)
     together = [metric(e) for metric in metrics]
     assert len(met) == 3
+    dear = [metric(e) for metric in (mmd, energy)]
+    assert len(met) == 6
     assert together[0] == kid(x, y)
     assert together[-1] == coverage(x, y)
+    assert dear == [mmd(x, y), energy(x, y)]
 
 
 def test_kid_is_torch_fidelitys_on_one_subset_of_all_rows(noise):
