@@ -117,6 +117,12 @@ def finite(name: str, x: Tensor) -> None:
         raise BadInput(f"{name} has values of {most:.0e}, whose powers overflow; bring them to another scale")
 
 
+def learnt(task: Task, most: int | None = None) -> Rows:
+    """Training rows with one draw of noise, as held-out rows carry it, or it is the noise that would be judged."""
+    rows = task.train[:most]
+    return rows.dequantised(task.spec.x, torch.Generator(device=rows.x.device).manual_seed(0))
+
+
 def sampled(model: Sampler, n: int, spec: Spec) -> Tensor:
     """n samples. BadInput when their shape or values are not what the task's are."""
     x = model.sample(n)
@@ -268,9 +274,7 @@ class Copies(Evidence):
     def collect(cls, samples: Samples, exam: Exam) -> Copies:
         if not len(exam.task.train):
             raise NotApplicable("no training rows are known that the fakes could copy")
-        noise = torch.Generator(device=samples.fake.device).manual_seed(0)
-        train = exam.task.train[:MEMORISABLE].dequantised(exam.task.spec.x, noise)
-        return cls(train.x, samples.real, samples.fake)
+        return cls(learnt(exam.task, MEMORISABLE).x, samples.real, samples.fake)
 
 
 @dataclass(frozen=True)
@@ -289,9 +293,7 @@ class Judged(Evidence):
         train = exam.task.train
         if train.y is None or not isinstance(exam.task.spec.y, Labels):
             raise NotApplicable("the task has no labels to make a judge from")
-        noise = torch.Generator(device=train.x.device).manual_seed(0)
-        seen = train.dequantised(exam.task.spec.x, noise)  # as the held-out rows are, or the noise would be judged
-        return cls(seen.x, train.y, samples.real, samples.fake)
+        return cls(learnt(exam.task).x, train.y, samples.real, samples.fake)
 
 
 @dataclass(frozen=True)
@@ -497,8 +499,7 @@ class Compressed(Evidence):
     def collect(cls, model: Autoencoder, exam: Exam) -> Compressed:
         """Each number is cut to equal steps between its extremes over training rows: what lies beyond is lost. Of a
         code that is the number of a cluster, one-hot, the number is sent."""
-        noise = torch.Generator(device=exam.rows.x.device).manual_seed(0)
-        train = model.encode(exam.task.train[:MEMORISABLE].dequantised(exam.task.spec.x, noise).x)
+        train = model.encode(learnt(exam.task, MEMORISABLE).x)
         if bool((train.amax(1) == 1).all() and (train.abs().sum(1) == 1).all()):
             bits = max(1, math.ceil(math.log2(train.shape[1])))
             return cls(exam.rows.x, model.decode(model.encode(exam.rows.x)), bits)
