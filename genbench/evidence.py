@@ -152,7 +152,7 @@ class Samples(Evidence):
 
 @dataclass(frozen=True)
 class Features(Evidence):
-    """Samples seen through a space: real (n, d) and fake (m, d)."""
+    """Samples seen through a space: real (n, d) and fake (m, d), float32 as it came, anything else in float64."""
 
     real: Tensor
     fake: Tensor
@@ -164,8 +164,14 @@ class Features(Evidence):
         for name in ("real", "fake"):
             x = getattr(self, name)
             finite(name, x)
-            object.__setattr__(self, name, x.double().flatten(1) if x.ndim > 1 else x.double()[:, None])
+            x = x if x.dtype == torch.float32 else x.double()
+            object.__setattr__(self, name, x.flatten(1) if x.ndim > 1 else x[:, None])
         same_shape(self.real, self.fake)
+
+    @property
+    def exact(self) -> tuple[Tensor, Tensor]:
+        """Both in float64: what a metric works on, unless it takes a part of the rows at a time."""
+        return self.real.double(), self.fake.double()
 
     @cached_property
     def of_pairs(self) -> dict[Any, Any]:

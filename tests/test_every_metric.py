@@ -232,7 +232,7 @@ def test_every_float_serves(name, dtype):
     made = arrays(metric(name).evidence)
     coarse = {f: torch.tensor(v).to(dtype) if np.asarray(v).dtype.kind == "f" else v for f, v in made.items()}
     same = {f: v.double() if isinstance(v, torch.Tensor) else v for f, v in coarse.items()}
-    assert ask(name, coarse).value == pytest.approx(ask(name, same).value, rel=1e-6)
+    assert ask(name, coarse).value == pytest.approx(ask(name, same).value, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in (*IN_PARTS, *IN_PLACES)])

@@ -38,7 +38,7 @@ def max_projected_wasserstein(e: Features, *, k: int = 1) -> Estimate:
     """
     at_least(2, real=e.real, fake=e.fake)
     within(k, e.real)
-    x, y = (rows if k == 1 else rows[:ASSIGNED] for rows in (e.real, e.fake))
+    x, y = (rows if k == 1 else rows[:ASSIGNED] for rows in e.exact)
     frame = widest(x, y, k)
     plan = unproved(x @ frame, y @ frame)
     found = Estimate(
@@ -47,7 +47,7 @@ def max_projected_wasserstein(e: Features, *, k: int = 1) -> Estimate:
     )  # fmt: skip
     if min(len(e.real), len(e.fake)) < 4 * LEAST:
         return found
-    (x, x2), (y, y2) = halved(e.real), halved(e.fake)
+    (x, x2), (y, y2) = map(halved, e.exact)
     frame = widest(x, y, k)
     held = wasserstein_bracket(x2 @ frame, y2 @ frame)
     assert held.low is not None

@@ -49,7 +49,7 @@ class Side:
         self.nearest = Nearest(rows, rows, 4 * k + 4, own)
         noise = torch.Generator().manual_seed(0)
         fixed = torch.randn(rows.exact.shape[1], generator=noise, dtype=torch.float64).to(own.device)
-        order = (rows.exact @ fixed).argsort()  # of the rows' values, so that the error is the same in any order
+        order = rows.along(fixed).argsort()  # of the rows' values, so that the error is the same in any order
         self.half = torch.zeros(SPLITS, n, dtype=torch.bool, device=own.device)
         for half in self.half:
             half[order[torch.randperm(n, generator=noise)[: n // 2].to(own.device)]] = True

@@ -86,7 +86,7 @@ def halves(e: Features) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One half of each set to fit on and the other to judge by, drawn at random in case rows come sorted."""
     at_least(4, real=e.real, fake=e.fake)
     shuffle = torch.Generator().manual_seed(0)
-    mixed = [rows[torch.randperm(len(rows), generator=shuffle).to(rows.device)] for rows in (e.real, e.fake)]
+    mixed = [rows[torch.randperm(len(rows), generator=shuffle).to(rows.device)] for rows in e.exact]
     (x, y), (n, m) = mixed, (len(rows) // 2 for rows in mixed)
     return x[:n], x[n:], y[:m], y[m:]
 

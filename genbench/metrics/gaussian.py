@@ -44,11 +44,11 @@ def frechet(e: Features) -> Estimate:
     """
     at_least(2, real=e.real, fake=e.fake)
     n, m, d = len(e.real), len(e.fake), e.real.shape[1]
-    mean_p, mean_q = e.real.mean(0), e.fake.mean(0)
-    x, y, gap = e.real - mean_p, e.fake - mean_q, mean_p - mean_q
-    trace, along_x, along_y = (by_covariances(x, y) if min(n, m) > d else None) or by_rows(x, y)
-    bures = norm(x).square() / (n - 1) + norm(y).square() / (m - 1) - 2 * trace
-    error = math.hypot(spread(x, along_x, gap), spread(y, along_y, -gap))
+    mean_p, mean_q = (rows.sum(0, dtype=torch.float64) / len(rows) for rows in (e.real, e.fake))
+    found = by_covariances(e, mean_p, mean_q) if min(n, m) > d else None
+    bures, along_x, along_y = found or by_rows(e.real - mean_p, e.fake - mean_q)
+    gap = mean_p - mean_q
+    error = math.hypot(spread(e.real, mean_p, along_x, gap), spread(e.fake, mean_q, along_y, -gap))
     return Estimate(float(gap @ gap + bures.clamp(min=0)), error, min(n, m), note=singular(min(n, m), d))
 
 
@@ -57,11 +57,11 @@ def few(rows: Tensor) -> Tensor:
     return rows[:: -(-len(rows) // FEW)]
 
 
-def spread(x: Tensor, along: Tensor, gap: Tensor) -> float:
-    """The standard error over all rows of x (n, d) from the influences of `few`, whose x'Tx is `along`."""
-    some = few(x)
-    influence = norm(some, dim=1).square() - along + 2 * (some @ gap)
-    return math.sqrt(squared_error(influence) * len(some) / len(x))
+def spread(rows: Tensor, mean: Tensor, along: Tensor, gap: Tensor) -> float:
+    """The standard error over all rows (n, d) from the influences of `few`, whose x'Tx, x = row - mean, is `along`."""
+    x = few(rows) - mean
+    influence = norm(x, dim=1).square() - along + 2 * (x @ gap)
+    return math.sqrt(squared_error(influence) * len(x) / len(rows))
 
 
 def singular(n: int, d: int) -> str:
@@ -69,14 +69,16 @@ def singular(n: int, d: int) -> str:
     return f"{n} rows for {d} features: singular covariances, a large bias" if n <= d else ""
 
 
-def by_covariances(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-    """tr (S_p S_q)^(1/2) of centred rows x (n, d), y (m, d); z'Tz of a few, T the map to the other side's law."""
-    s_p, s_q = (about(rows)[1] / (len(rows) - 1) for rows in (x, y))
-    found = spectrum(s_p, s_q, s_p.trace() + s_q.trace(), vectors=True)
+def by_covariances(e: Features, mean_p: Tensor, mean_q: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+    """tr S_p + tr S_q - 2 tr (S_p S_q)^(1/2); x'Tx of a few centred rows a side, T the map to the other side's law."""
+    s_p, s_q = (about(x, mean)[1].div_(len(x) - 1) for x, mean in ((e.real, mean_p), (e.fake, mean_q)))
+    traces = s_p.trace() + s_q.trace()
+    found = spectrum(s_p, s_q, traces, vectors=True)
     if found is None:
         return None
-    s, z = (part.to(x) for part in found)  # T = Z s Z', its inverse S_p Z s^-1 Z' S_p
-    return s.sum(), forms(few(x), z, s), forms(few(y), s_p.to(x) @ z / s, s)
+    s, z = (part.to(mean_p) for part in found)  # T = Z s Z', its inverse S_p Z s^-1 Z' S_p
+    back = (s_p.to(mean_p) @ z).div_(s)
+    return traces.to(s) - 2 * s.sum(), forms(few(e.real) - mean_p, z, s), forms(few(e.fake) - mean_q, back, s)
 
 
 def forms(x: Tensor, z: Tensor, s: Tensor) -> Tensor:
@@ -89,7 +91,7 @@ def forms(x: Tensor, z: Tensor, s: Tensor) -> Tensor:
 
 
 def by_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same from X = R_a R_b' = U s V', where centred rows / sqrt(n - 1) = Q R: nothing squared or inverted."""
+    """The same from X = R_a R_b' = U s V', where centred x (n, d) / sqrt(n - 1) = Q R: nothing squared or inverted."""
     (q_a, r_a), (q_b, r_b) = (factored(rows) for rows in (x, y))
     u, s, vt = torch.linalg.svd(r_a @ r_b.T, full_matrices=False)
 
@@ -97,7 +99,8 @@ def by_rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         forms: Tensor = (n - 1) * (few(u) if q is None else few(q) @ u).square() @ s
         return forms
 
-    return s.sum(), along(q_a, u, len(x)), along(q_b, vt.T, len(y))
+    traces = norm(x).square() / (len(x) - 1) + norm(y).square() / (len(y) - 1)
+    return traces - 2 * s.sum(), along(q_a, u, len(x)), along(q_b, vt.T, len(y))
 
 
 def factored(x: Tensor) -> tuple[Tensor | None, Tensor]:

@@ -80,7 +80,7 @@ def median_distance(e: Features) -> float:
     """Between real rows; between all where that is 0; 1 where that is 0 too."""
     for rows in (e.real, torch.cat([e.real, e.fake])):
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:MEDIAN_OF]
-        if between := float(torch.pdist(rows[order.to(rows.device)]).median()):
+        if between := float(torch.pdist(rows[order.to(rows.device)].double()).median()):
             return between
     return 1.0
 
@@ -106,7 +106,7 @@ def riders(e: Features, wanted: object) -> list[Kernel]:
 def polynomial(real: Rows, fake: Rows, degree: float) -> Callable[[Tile], Tensor]:
     """(x.y / d + 1)^degree; with x = c + unit x', x.y is unit^2 x'.y' + c.x + c.y - c.c."""
     c, d = real.centre, len(real.centre)
-    lifts = {side: ((side.exact @ c - c @ c / 2) / d + 0.5).to(side.near.dtype) for side in (real, fake)}
+    lifts = {side: ((side.along(c) - c @ c / 2) / d + 0.5).to(side.near.dtype) for side in (real, fake)}
 
     def of(tile: Tile) -> Tensor:
         base = tile.products * (real.unit**2 / d)

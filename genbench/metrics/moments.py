@@ -64,7 +64,7 @@ class Moments:
         return Moments(n, part.mean - gap, self.scatter - part.scatter - gap.outer(gap * (n * part.n / self.n)))
 
 
-def about(x: Tensor, centre: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+def about(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """The sums of y (d,) and of yy' (d, d), y = x - centre for each row of x (n, d), in float64 on the CPU.
 
     BLAS has half of the work where a matrix meets its own transpose, and no copy of all rows is held.

@@ -13,6 +13,7 @@ from torch import Tensor
 from genbench.evidence import Features
 
 SIDE = 1024  # rows and columns of a tile
+CACHED = 128  # rows that are brought to another precision at a time
 MANY, WIDE = 1000, 256  # from so many rows of so many numbers on, products cost more than what is made of them
 GATHERED = 2**22  # numbers held at a time where distances are taken pair by pair
 
@@ -21,7 +22,7 @@ GATHERED = 2**22  # numbers held at a time where distances are taken pair by pai
 class Rows:
     """A set seen from a common centre and in a common unit: `near` (n, d), its squared lengths, and the rows as given.
 
-    `near` is float32 for large sets; `exact` is float64 and settles what rounding leaves open.
+    `near` is float32 for large sets; `exact`, in float64 by parts, settles what rounding leaves open.
     """
 
     exact: Tensor
@@ -32,9 +33,13 @@ class Rows:
     @classmethod
     def seen(cls, exact: Tensor, centre: Tensor, unit: float, dtype: torch.dtype) -> Rows:
         near = torch.empty(exact.shape, dtype=dtype, device=exact.device)
-        for part in steps(len(exact)):
+        for part in steps(len(exact), CACHED):
             near[part] = (exact[part] - centre) / unit
         return cls(exact, near, centre, unit)
+
+    def along(self, direction: Tensor) -> Tensor:
+        """The rows as given times a vector (d,), in float64."""
+        return torch.cat([self.exact[part].double() @ direction for part in steps(len(self.exact), CACHED)])
 
     @cached_property
     def lengths(self) -> Tensor:
@@ -56,8 +61,8 @@ def together(*sets: Tensor) -> list[Rows]:
     Products are float32 where all sets are large and torch is not told to make float32 coarser, float64 elsewhere.
     """
     count = sum(map(len, sets))
-    centre = torch.stack([x.sum(0) for x in sets]).sum(0) / count
-    spread = sum(float((x[part] - centre).square().sum()) for x in sets for part in steps(len(x)))
+    centre = torch.stack([x.sum(0, dtype=torch.float64) for x in sets]).sum(0) / count
+    spread = sum(float((x[part] - centre).square().sum()) for x in sets for part in steps(len(x), CACHED))
     coarse = large(*sets) and torch.get_float32_matmul_precision() == "highest"
     dtype = torch.float32 if coarse else torch.float64
     return [Rows.seen(x, centre, (spread / count) ** 0.5 or 1.0, dtype) for x in sets]
@@ -109,9 +114,9 @@ def tiles(x: Rows, y: Rows) -> Iterator[Tile]:
 
 def squared_distances(x: Tensor, i: Tensor, y: Tensor, j: Tensor) -> Tensor:
     """|x_i - y_j|^2 of listed pairs, by differences: equal rows are at 0."""
-    found = x.new_empty(len(i))
+    found = torch.empty(len(i), dtype=torch.float64, device=x.device)
     for part in steps(len(i), max(1, GATHERED // x.shape[1])):
-        found[part] = (x[i[part]] - y[j[part]]).square_().sum(1)
+        found[part] = (x[i[part]].double() - y[j[part]]).square_().sum(1)
     return found
 
 

@@ -40,7 +40,7 @@ def sliced_wasserstein(e: Features, *, directions: int = 1000, p: int = 1) -> Es
     several(directions)
     if p not in (1, 2):
         raise BadInput(f"p={p}; there are p=1 and p=2")
-    cost, error = sliced(e.real, e.fake, frames(e.real.shape[1], 1, directions)[..., 0], p)
+    cost, error = sliced(*e.exact, frames(e.real.shape[1], 1, directions)[..., 0], p)
     root = cost ** (1 / p)
     slope = p * root ** (p - 1)
     return Estimate(root, error / slope if slope else 0.0, min(len(e.real), len(e.fake)))
@@ -68,9 +68,9 @@ def projected_wasserstein(e: Features, *, k: int = 1, directions: int = 200) -> 
     c = shortening(e.real.shape[1], within(k, e.real))
     s = frames(e.real.shape[1], k, max(directions // k, 2))
     if k == 1:
-        cost, error = sliced(e.real, e.fake, s[..., 0])
+        cost, error = sliced(*e.exact, s[..., 0])
         return Estimate(cost / c, error / c, min(len(e.real), len(e.fake)))
-    x, y = e.real[:ASSIGNED], e.fake[:ASSIGNED]
+    x, y = (rows[:ASSIGNED] for rows in e.exact)
     plans = [unproved(x @ frame, y @ frame) for frame in s.to(x)]
     costs = torch.tensor([plan.cost for plan in plans], dtype=torch.float64)
     halves = plans[::2], plans[1::2]

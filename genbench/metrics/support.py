@@ -105,7 +105,7 @@ def support_size(e: Features, *, rate: float = 1e-5) -> Estimate:
     if not 0 < rate < 1:
         raise BadInput(f"rate={rate}; a share of pairs lies between 0 and 1")
     at_least(2, real=e.real, fake=e.fake)
-    real, fake = (rows - rows.mean(0) for rows in (e.real, e.fake))
+    real, fake = (rows - rows.mean(0) for rows in e.exact)
     pairs = len(real) * (len(real) - 1) // 2
     tau = closest(real, math.ceil(rate * pairs))
     degrees, known = neighbours(fake, tau), int(neighbours(real, tau).sum()) // 2

@@ -47,7 +47,7 @@ def wasserstein(e: Features, *, p: int = 1, gap: float = 1e-12) -> Estimate:
     if not 0 < gap < 1:
         raise BadInput(f"gap={gap}; the share of W that may be left unproved lies between 0 and 1")
     # among many optimal potentials the one found hangs on the order of rows: the error should not
-    x, y = (rows[rows.sum(1).argsort()] for rows in (e.real, e.fake))
+    x, y = (rows[rows.sum(1).argsort()] for rows in e.exact)
     plan = planned(x, y, p, gap)
     root, bound = plan.cost ** (1 / p), max(plan.cost - plan.gap, 0.0) ** (1 / p)
     slope = p * root ** (p - 1)
@@ -131,7 +131,7 @@ def wasserstein_bracket(e: Features, *, blocks: int = 8) -> Estimate:
 
     terms = [
         (sum(w(a, b) for a in (x, x2) for b in (y, y2)) / 4, w(x, x2), w(y, y2))
-        for (x, x2), (y, y2) in zip(pieces(e.real), pieces(e.fake), strict=True)
+        for (x, x2), (y, y2) in zip(*map(pieces, e.exact), strict=True)
     ]
     pq, pp, qq = torch.tensor(terms, dtype=torch.float64).T
     quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 3, blocks - 1))

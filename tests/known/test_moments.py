@@ -12,6 +12,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from genbench.errors import BadInput, NotApplicable
+from genbench.evidence import Features
 from genbench.metrics import Moments, Streamed, frechet, frechet_debiased, frechet_from_moments, gaussian
 from genbench.metrics.moments import Blocks, total
 from genbench.spaces.pixels import Pixels
@@ -105,7 +106,9 @@ def test_the_covariances_and_the_rows_say_the_same(noise):
     """The eigenvalues of healthy covariances, and singular values of the rows: two ways to one value and error."""
     x, y = noise.normal(size=(200, 12)) @ spd(noise, 12), noise.normal(size=(150, 12))
     x, y = (torch.tensor(rows - rows.mean(0)) for rows in (x, y))
-    for quick, slow in zip(gaussian.by_covariances(x, y), gaussian.by_rows(x, y), strict=True):
+    nowhere = torch.zeros(12, dtype=torch.float64)
+    covariances = gaussian.by_covariances(Features(x, y), nowhere, nowhere)
+    for quick, slow in zip(covariances, gaussian.by_rows(x, y), strict=True):
         assert quick.numpy() == pytest.approx(slow.numpy(), rel=1e-9)
 
 
