@@ -56,6 +56,7 @@ METRICS = {
     "modes": "genbench.metrics.support:modes",
     "high_quality": "genbench.metrics.support:high_quality",
     "mode_kl": "genbench.metrics.support:mode_kl",
+    "imbalance": "genbench.metrics.support:imbalance",
     "support_size": "genbench.metrics.support:support_size",
     "accepted": "genbench.metrics.judge:accepted",
     "copying": "genbench.metrics.neighbours:copying",

@@ -135,6 +135,7 @@ def write_report(plan: Plan, root: Path, out: Path) -> Path:
         name=plan.name, question=benchmark.question, reproduce=f"genbench run {plan.name}",
         tasks=list(benchmark.tasks), models=list(benchmark.models),
         metrics=list(dict.fromkeys(want.name for want in plan.metrics)), findings=dict(benchmark.findings),
+        published=dict(benchmark.published),
     )  # fmt: skip
     return report(page, read_results(root, {asked.id for asked in plan.asked}), out)
 

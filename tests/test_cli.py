@@ -14,6 +14,11 @@ mine:
   metrics: [frechet]
   budget: {examples: 1000}
 """
+PRINTED = """\
+  published:
+    someone:
+      {source: "A, 2018", protocol: "", task: ring8, metric: frechet, values: {noise: "3", vae: "1.5 ± 0.2"}}
+"""
 
 
 def refused(said, *parts):
@@ -42,6 +47,11 @@ def refused(said, *parts):
         ("  tasks: [ring8]", "  tasks: [ring8]\n  tasks: [grid25]", ["line 4", "'tasks' stands twice"]),
         ("[noise,", "[noise, noise,", ["benchmarks.yaml:4", "'noise' stands twice"]),
         ("mine:", "- mine:", ["benchmarks.yaml"]),
+        ("{examples: 1000}", f"{{examples: 1000}}\n{PRINTED}".replace("vae:", "vea:"), ["model of a published", "'vae'?"]),
+        ("{examples: 1000}", f"{{examples: 1000}}\n{PRINTED}".replace("ring8", "ring"), ["task of a published", "'ring'"]),
+        ("{examples: 1000}", f"{{examples: 1000}}\n{PRINTED}".replace("frechet", "kid"), ["metric of a published"]),
+        ("{examples: 1000}", f"{{examples: 1000}}\n{PRINTED}".replace("1.5 ± 0.2", "about 2"), ["'about 2'"]),
+        ("{examples: 1000}", f"{{examples: 1000}}\n{PRINTED}".replace("source", "sauce"), ["did you mean 'source'?"]),
     ],
 )
 def test_a_slip_in_the_yaml(old, new, parts, tmp_path, genbench):

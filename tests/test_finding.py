@@ -102,6 +102,20 @@ def test_within_a_window_where_the_control_is_not():
     assert "b has one run" in judge(made[:4], **spec, above=7).sentence
 
 
+def test_within_a_window_every_model_of_several():
+    """Told by the one with the least room."""
+    spec = {"kind": "within", "model": ["a", "c"], "control": "b", "metric": "modes", "above": 7}
+    made = runs("a", HIGH) + runs("b", LOW)
+    shown = judge(made + runs("c", [7.5, 7.51, 7.52]), **spec)
+    assert shown.verdict == "shown"
+    assert "of a and c is above 7" in shown.text
+    assert "of 2 models the nearest to the edge, c, is 7.51 [" in shown.text
+    assert judge(made + runs("c", [6.5, 6.51, 6.52]), **spec).verdict == "not shown"
+    assert judge(made + runs("c", [6.9, 7.2, 7.5]), **spec).verdict == "undecided"
+    edge = judge(made + runs("c", [8.5, 8.51, 8.52]), **spec, below=8.6)
+    assert (edge.verdict, edge.estimate.value) == ("shown", pytest.approx(8.51))
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [

@@ -69,11 +69,9 @@ def mode_kl(e: Symbols) -> Estimate:
     (up to 0.2 too large there).
     Raises NotApplicable where fewer than 2 draws are of a mode or one has weight 0, BadInput on what is no draw.
     """
-    counts, weights = counted(e)
+    counts, weights, draws = of_modes(e)
     drawn = counts > 0
-    draws, seen = int(counts.sum()), int(drawn.sum())
-    if draws < 2:
-        raise NotApplicable(f"{draws} of {len(e.draws)} draws belong to a mode; an error takes 2")
+    seen = int(drawn.sum())
     if bool((weights[drawn] == 0).any()):
         raise NotApplicable("a mode of weight 0 was drawn: the divergence is infinite")
     p = counts[drawn].double() / draws
@@ -82,6 +80,33 @@ def mode_kl(e: Symbols) -> Estimate:
     degenerate = min(seen, len(weights) - 1) / (2 * draws**2)
     noisy = float(p @ (ratio - value).square()) / draws
     return Estimate(value, math.sqrt(max(noisy - degenerate, degenerate)), draws)
+
+
+@metric("lower", version="1", unit="statistical distance")
+def imbalance(e: Symbols) -> Estimate:
+    """How unlike their true weights the drawn modes or classes are: the total variation of the two.
+
+        1/2 sum_i |c_i / T - w_i|
+
+    over the T draws that belong to one; n counts these alone. It is the share of draws that another mode would have
+    to be given. Chance alone makes it sum_i sqrt(w_i (1 - w_i) / (2 pi T)) at the true weights, 0.07 for 10 classes and
+    300 draws, so what is found small is small. The error is that of the share of draws in modes drawn too often
+    (near the true weights up to twice too large). Raises NotApplicable below 2 draws of a mode, BadInput on what
+    is no draw.
+    """
+    counts, weights, draws = of_modes(e)
+    often = counts > draws * weights
+    _, error = share(int(counts[often].sum()), draws)
+    return Estimate(0.5 * float((counts.double() / draws - weights).abs().sum()), error, draws)
+
+
+def of_modes(e: Symbols) -> tuple[Tensor, Tensor, int]:
+    """Counts and true weights (n,) of the modes, and the draws that belong to one: at least 2, or NotApplicable."""
+    counts, weights = counted(e)
+    draws = int(counts.sum())
+    if draws < 2:
+        raise NotApplicable(f"{draws} of {len(e.draws)} draws belong to a mode; an error takes 2")
+    return counts, weights, draws
 
 
 @metric("neither", version="1", unit="rows")

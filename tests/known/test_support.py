@@ -9,7 +9,7 @@ from laws import held, spread, uniform
 
 from genbench.errors import BadInput, NotApplicable
 from genbench.evidence import Symbols
-from genbench.metrics import effective_symbols, high_quality, mode_kl, modes, support_size
+from genbench.metrics import effective_symbols, high_quality, imbalance, mode_kl, modes, support_size
 from genbench.metrics.support import closest, neighbours
 
 
@@ -121,6 +121,23 @@ def test_effective_symbols_by_hand():
         effective_symbols([4])
     with pytest.raises(BadInput, match="draws"):
         effective_symbols([4, -1])
+
+
+def test_imbalance_by_hand():
+    """Of counts 3, 1, 0 and 0 of equal modes, and of the same where that is their weight; draws of no mode are out."""
+    assert imbalance([0, 0, 0, 1], uniform(4)).value == pytest.approx(0.5)
+    assert imbalance([0, -1, 0, 0, 1, -1], [0.75, 0.25]).value == 0
+    assert imbalance([0, -1, 0, 0, 1, -1], uniform(2)).n == 4
+    assert imbalance(np.arange(40) % 4, uniform(8)).value == pytest.approx(0.5)  # half of the modes are lost
+
+
+def test_what_chance_alone_makes_of_imbalance_and_its_error(noise):
+    mean, sd, error = spread([imbalance(noise.integers(10, size=300), uniform(10)) for _ in range(1000)])
+    assert mean == pytest.approx(10 * math.sqrt(0.09 / (2 * math.pi * 300)), rel=0.03)
+    assert sd < error < 2 * sd
+    p = np.repeat([0.05, 0.15], 5)
+    _, sd, error = spread([imbalance(noise.choice(10, 300, p=p), uniform(10)) for _ in range(1000)])
+    assert error == pytest.approx(sd, rel=0.1)
 
 
 @pytest.mark.parametrize("support", [50, 500])
