@@ -57,6 +57,7 @@ METRICS = {
     "high_quality": "genbench.metrics.support:high_quality",
     "mode_kl": "genbench.metrics.support:mode_kl",
     "support_size": "genbench.metrics.support:support_size",
+    "rotation": "genbench.metrics.support:rotation",
     "accepted": "genbench.metrics.judge:accepted",
     "copying": "genbench.metrics.neighbours:copying",
     "reconstruction": "genbench.metrics.codes:reconstruction",
