@@ -48,5 +48,8 @@ MODELS = {
     "pacgan": "baselines.adversarial.variants:pacgan",
     "gan-vbn": "baselines.adversarial.variants:gan_vbn",
     "gan-consensus": "baselines.adversarial.variants:gan_consensus",
+    "gan-frozen": "baselines.adversarial.variants:gan_frozen",
+    "fixed-critic": "baselines.adversarial.fixed:FixedCritic",
+    "reverse-kl": "baselines.adversarial.fixed:reverse_kl",
     "unrolled-gan": "baselines.adversarial.unrolled:UnrolledGAN",
 }

@@ -58,6 +58,7 @@ METRICS = {
     "mode_kl": "genbench.metrics.support:mode_kl",
     "imbalance": "genbench.metrics.support:imbalance",
     "support_size": "genbench.metrics.support:support_size",
+    "rotation": "genbench.metrics.support:rotation",
     "accepted": "genbench.metrics.judge:accepted",
     "copying": "genbench.metrics.neighbours:copying",
     "reconstruction": "genbench.metrics.codes:reconstruction",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
@@ -62,11 +62,13 @@ def tensor(name: str, values: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class Exam:
-    """One sitting: the task, the split whose rows are shown, and the space images are compared in."""
+    """One sitting: the task, the split whose rows are shown, the space images are compared in, and where the evidence
+    of `earlier` sittings is kept, in order."""
 
     task: Task
     split: str
     space: Space
+    earlier: tuple[Path, ...] = ()
 
     @property
     def rows(self) -> Rows:
@@ -227,6 +229,26 @@ class Symbols(Evidence):
         if logits.shape[1] != classes.n:
             raise NotApplicable(f"the space's classifier knows {logits.shape[1]} classes, the task {classes.n}")
         return cls(logits.argmax(1), torch.full((classes.n,), 1 / classes.n), exhaustive=1)
+
+
+@dataclass(frozen=True)
+class Visits(Evidence):
+    """counts (checkpoints, n): how many fake rows were nearest to each of n modes, at each checkpoint until now."""
+
+    counts: Tensor
+    kept: ClassVar[bool] = False
+    seen_through_a_space: ClassVar[bool] = True
+
+    @classmethod
+    def collect(cls, samples: Samples, exam: Exam) -> Visits:
+        """However far it is, a sample is its nearest mode's: who never hits one can still go from one to another."""
+        course = [*filter(None, map(Samples.load, exam.earlier)), samples]
+        if len(course) < 2:
+            raise NotApplicable("no samples of an earlier checkpoint are kept")
+        if modes := exam.task.modes:
+            exam = replace(exam, task=replace(exam.task, modes=replace(modes, radius=math.inf)))
+        seen = [Symbols.collect(then, exam) for then in course]
+        return cls(torch.stack([torch.bincount(s.draws, minlength=s.n) for s in seen]))
 
 
 @dataclass(frozen=True)
@@ -582,7 +604,7 @@ class Pictures(Evidence):
 
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
-    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters,
+    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def earlier(evidence: Path) -> tuple[Path, ...]:
+    """Where the evidence of the checkpoints before this one is kept, in order."""
+    return tuple(sorted(place for place in evidence.parent.glob("*") if place.name < evidence.name))
+
+
 class Workshop:
     """The folder where a run is in the making, and what happens in it."""
 
@@ -130,7 +136,7 @@ class Workshop:
         shutil.rmtree(evidence, ignore_errors=True)
         seed = seed_of("evaluate", self.asked.seed, at)
         with aside(model, seed):
-            desk = Desk(exam, model, evidence, seed)
+            desk = Desk(replace(exam, earlier=earlier(evidence)), model, evidence, seed)
             self.records += score(desk, self.wanted, at)
         write_scores(self.folder, self.records)
 
@@ -210,6 +216,6 @@ def rescore(folder: Path, wanted: Sequence[Wanted], versions: dict[str, str]) ->
     fresh = [record for record in records if record.metric not in names]
     for place in sorted((folder / "evidence").iterdir()):
         at = float(place.name)
-        exam = Exam(task, "test" if at == 1.0 else "valid", space)
+        exam = Exam(task, "test" if at == 1.0 else "valid", space, earlier(place))
         fresh += score(Desk(exam, None, place), todo, at)
     write_scores(folder, sorted(fresh, key=lambda record: record.at))

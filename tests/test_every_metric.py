@@ -25,7 +25,7 @@ NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
 IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
-IN_PLACES = ("smoothness",)  # the rows of a grid are not draws: where each one lies is what is asked
+IN_PLACES = ("smoothness", "rotation")  # rows of a grid and of a course are not draws: where each lies is asked
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -48,6 +48,8 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"draws": noise.integers(CLASSES, size=m), "weights": np.full(CLASSES, 1 / CLASSES)}
     if kind is evidence.Draws:
         return {"draws": noise.integers(CLASSES, size=m), "n": CLASSES}
+    if kind is evidence.Visits:
+        return {"counts": noise.integers(1, 50, size=(m, CLASSES))}
     if kind is evidence.Copies:
         return {name: noise.normal(size=(rows, d)) for name, rows in (("train", 80), ("held", n), ("fake", m))}
     if kind is evidence.Judged:
@@ -262,6 +264,7 @@ def freeze():
             "Symbols.draws": (waves(80, 1, 0.9)[:, 0].abs() * 5).long() - 1,
             "Symbols.weights": torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64),
             "Draws.draws": (waves(80, 1, 0.9)[:, 0].abs() * 4).long(), "Draws.n": torch.tensor(CLASSES),
+            "Visits.counts": (waves(6, 4, 0.35).abs() * 50).long(),
             "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5),
             "Copies.fake": waves(40, 3, 0.2) + 0.05,
             "Judged.train": 2.0 * labels[:, None] + waves(64, 3, 0.4), "Judged.labels": labels,

@@ -57,6 +57,7 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Features: samples,
     evidence.Logits: logits,
     evidence.Symbols: symbols,
+    evidence.Visits: lambda fault: {"counts": 80 + (100 * fault * torch.eye(CLASSES)).long()},
     evidence.Draws: lambda fault: {"draws": symbols(fault)["draws"].clamp(min=0), "n": CLASSES},
     evidence.Copies: copies,
     evidence.Judged: judged,
