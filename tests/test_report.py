@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from genbench.errors import BadInput
 from genbench.finding import Claim
-from genbench.record import Asked, Record, Run, read_results, to_lines, write_run, write_scores
+from genbench.record import Asked, Record, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
 from genbench.report.page import markdown, tex
 from genbench.report.tables import make_table
@@ -128,7 +128,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def pretended(kinds: list[str]):
     """Figures are only said to be drawn, which is quicker."""
-    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b""}
+    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b"", "svg": b""}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_the_page_holds_everything(made):
         ".inputs",
     }
     kinds, both = ("curves", "costs", "samples", "traces"), ("ring8", "digits")
-    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf")}
+    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf", "svg")}
     assert set(contents(made / "out")) == wanted | figures
 
 
@@ -396,3 +396,63 @@ def test_escapes():
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):
     assert number(value, half) == said
+
+
+def test_a_page_is_made_again_from_its_own_records_alone(made, tmp_path, drawn):
+    """The same tables; only what needs the runs' evidence is missing, unless it is said where the runs lie."""
+    lines = made / "out/records.jsonl"
+    report(page(), read_records(lines, tmp_path / "nowhere"), tmp_path / "alone")
+    report(page(), read_records(lines, made / "runs"), tmp_path / "beside")
+    told, alone, beside = (contents(folder) for folder in (made / "out", tmp_path / "alone", tmp_path / "beside"))
+    for name in ("scores.csv", "records.jsonl", "tables/ring8.tex", "tables/digits.tex"):
+        assert told[name] == alone[name] == beside[name]
+    assert "samples" not in "".join(alone)
+    assert told["README.md"].partition(b"## ring8")[2] == beside["README.md"].partition(b"## ring8")[2] != b""
+
+
+def spoilt(made: Path, tmp_path: Path, spoil) -> Path:
+    """The records of a page with something done to the first, which is a finished run's."""
+    first, *rest = (made / "out/records.jsonl").read_text().splitlines()
+    run = json.loads(first)
+    spoil(run)
+    path = tmp_path / "records.jsonl"
+    path.write_text("\n".join([json.dumps(run), *rest]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: run["scores"][0].pop("value"), r"records\.jsonl:1: .*missing.*'value'"),
+        (lambda run: run["scores"][0].update(value="good"), r"records\.jsonl:1: frechet has the value 'good'"),
+        (lambda run: run.pop("asked"), r"records\.jsonl:1: not a run of genbench"),
+        (lambda run: run.update(schema=99), r"records\.jsonl:1: a record of schema 99"),
+        (lambda run: run["asked"].update(colour="red"), r"records\.jsonl:1: unknown field 'colour'"),
+    ],
+)
+def test_records_that_are_none_are_named_by_their_line(made, tmp_path, spoil, said):
+    with pytest.raises(BadInput, match=said):
+        read_records(spoilt(made, tmp_path, spoil), tmp_path)
+
+
+def test_two_runs_of_one_id_or_of_one_seed_are_refused(made, tmp_path, drawn):
+    path = made / "out/records.jsonl"
+    lines = path.read_text()
+    (tmp_path / "twice.jsonl").write_text(lines + lines.splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match=r"twice\.jsonl:43: the run digits-.* stands twice"):
+        read_records(tmp_path / "twice.jsonl", tmp_path)
+    again = spoilt(made, tmp_path, lambda run: (run["asked"].update(code="other"), run.update(id="other")))
+    again.write_text(lines + again.read_text().splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match="on digits has two runs of seed 0"):
+        report(page(), read_records(again, tmp_path), tmp_path / "out")
+
+
+def test_a_value_that_is_no_number_is_a_reason(made, tmp_path, drawn):
+    path = spoilt(made, tmp_path, lambda run: run["scores"][-1].update(value=float("nan"), error=float("inf")))
+    html = report(page(), read_records(path, tmp_path), tmp_path / "out").read_text()
+    assert "its value is nan" in html
+
+
+def test_records_that_are_not_there_are_one_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="with --records"):
+        read_records(tmp_path / "none.jsonl", tmp_path)
