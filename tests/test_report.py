@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from genbench.errors import BadInput
 from genbench.finding import Claim
 from genbench.record import Asked, Record, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
-from genbench.report.page import markdown, tex
+from genbench.report.page import markdown, parts, tex
 from genbench.report.tables import make_table
 from genbench.report.taxonomy import taxonomy
 from genbench.report.words import number
@@ -349,7 +350,15 @@ def test_a_torn_evidence_file_is_named(tmp_path):
         report(page(), read_results(tmp_path / "runs"), tmp_path / "out")
 
 
-WICKED = ["<script>alert(1)</script>", r"$x_1$ & 100% #{\\frac}", "a|b`c*d[e](f)", "😀 ∑ ~^", "_quiet", "../../etc"]
+WICKED = [
+    "<script>alert(1)</script>",
+    r"$x_1$ & 100% #{\\frac}",
+    "a|b`c*d[e](f)",
+    "😀 ∑ ~^",
+    "_quiet",
+    "../../etc",
+    "\t[é] ħ·ÿ\x7f",
+]
 
 
 def test_names_are_escaped_everywhere(tmp_path, drawn):
@@ -367,9 +376,9 @@ def test_names_are_escaped_everywhere(tmp_path, drawn):
     folders = {path.parent.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert folders == {".", "tables", "figures"}
     latex = "".join(path.read_text() for path in (tmp_path / "out/tables").glob("*.tex"))
-    assert "[U+1F600]" in latex
+    assert "{[}U+1F600{]}" in latex
     assert r"\$x\_1\$ \& 100\% \#\{" in latex
-    assert latex.isascii()
+    assert max(latex) <= "\u017f"
 
 
 def test_figures_take_any_name():
@@ -382,6 +391,7 @@ def test_figures_take_any_name():
 
 
 def test_escapes():
+    assert tex("[é] ħ") == "{[}é{]} {[}U+0127{]}"
     assert tex(r"a_b & 5% \x") == r"a\_b \& 5\% \textbackslash{}x"
     assert markdown("a|b\n<i>") == r"a\|b &lt;i&gt;"
 
@@ -456,3 +466,46 @@ def test_a_value_that_is_no_number_is_a_reason(made, tmp_path, drawn):
 def test_records_that_are_not_there_are_one_clear_line(tmp_path):
     with pytest.raises(BadInput, match="with --records"):
         read_records(tmp_path / "none.jsonl", tmp_path)
+
+
+def test_rows_stand_in_families_and_columns_in_parts_that_a_page_holds(made):
+    results = read_results(made / "runs")
+    refs = {"vae": "baselines.autoencoding.vae:VAE", "pca": "baselines.linear.pca:PCA", "gan": "mine:GAN"}
+    results = [
+        replace(r, run=replace(r.run, asked=replace(r.run.asked, model_ref=refs.get(r.model, "a.autoencoding.b:C"))))
+        for r in results
+    ]
+    table = make_table("ring8", ["gan", "vae", "pca", "truth", "realnvp"], METRICS, results)
+    said = [(family, [row.model for row in rows]) for family, rows in table.groups]
+    assert said == [("", ["truth"]), ("mine", ["gan"]), ("autoencoding", ["vae", "realnvp"]), ("linear", ["pca"])]
+    assert [[i for i, _ in part] for part in parts(table)] == [[0, 1, 2, 3]]
+    wide = replace(table, columns=table.columns * 5, rows=[replace(r, cells=r.cells * 5) for r in table.rows])
+    assert len(parts(wide)) > 2
+    assert [i for part in parts(wide) for i, _ in part] == list(range(20))
+
+
+BARE = "\\documentclass{article}"
+PAPER = "\\documentclass[twocolumn,10pt]{article}\\usepackage[T1]{fontenc}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("pdflatex") is None, reason="no pdflatex")
+@pytest.mark.parametrize("top", [BARE, PAPER], ids=["bare", "two columns"])
+def test_latex_compiles_in_a_bare_article_and_in_a_paper(top, tmp_path, drawn):
+    """Wicked names and more columns than a page is wide among them; nothing sticks out of the page."""
+    models, metrics = [*WICKED, *MODELS], [*METRICS, *WICKED]
+    for model in models:
+        for task in ("ring8", WICKED[1]):
+            write(tmp_path / "runs", task, model, 0, metrics=metrics)
+    made_of = page(tasks=["ring8", WICKED[1]], models=models, metrics=metrics)
+    report(made_of, read_results(tmp_path / "runs"), tmp_path / "out")
+    tables = sorted((tmp_path / "out/tables").glob("*.tex"))
+    body = "".join(f"Words.\\input{{tables/{path.name}}}\n" for path in tables)
+    text = f"{top}\n\\usepackage{{booktabs,graphicx}}\n\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "out/paper.tex").write_text(text)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    said = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, errors="replace")
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert "Overfull \\hbox" not in said.stdout
+    assert "Float too large" not in said.stdout
+    assert len(tables) == 2
