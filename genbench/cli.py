@@ -17,6 +17,7 @@ from genbench.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     from genbench.bench import Benchmark, Plan
+    from genbench.report import Page
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -126,24 +127,40 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
+def page_of(name: str, benchmark: Benchmark) -> Page:
+    from genbench.report import Page
+
+    return Page(
+        name=name, question=benchmark.question, reproduce=f"genbench run {name}",
+        tasks=list(benchmark.tasks), models=list(benchmark.models),
+        metrics=list(dict.fromkeys(options.get("is", metric) for metric, options in benchmark.metrics.items())),
+        findings=dict(benchmark.findings), published=dict(benchmark.published),
+    )  # fmt: skip
+
+
 def write_report(plan: Plan, root: Path, out: Path) -> Path:
     from genbench.record import read_results
+    from genbench.report import report
+
+    return report(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path) -> Path:
+    """The page of the runs that a records.jsonl tells of; of a benchmark that no file knows, without findings."""
+    from genbench import bench
+    from genbench.record import read_records
     from genbench.report import Page, report
 
-    benchmark = plan.benchmark
-    page = Page(
-        name=plan.name, question=benchmark.question, reproduce=f"genbench run {plan.name}",
-        tasks=list(benchmark.tasks), models=list(benchmark.models),
-        metrics=list(dict.fromkeys(want.name for want in plan.metrics)), findings=dict(benchmark.findings),
-        published=dict(benchmark.published),
-    )  # fmt: skip
-    return report(page, read_results(root, {asked.id for asked in plan.asked}), out)
+    known = bench.read(file or bench.default_file())
+    reproduce = f"genbench report {name} --records {records.name}"
+    page = page_of(name, known[name]) if name in known else Page(name, f"What came of {name}?", reproduce, [], [], [])
+    return report(page, read_records(records, root), out)
 
 
-def planned(name: str, benchmark: Benchmark, runs: Path, device: str) -> Plan:
+def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
     from genbench import bench
 
-    return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device)
+    return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device, checked)
 
 
 FileOption = Annotated[
@@ -151,6 +168,10 @@ FileOption = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page goes; reports/BENCHMARK.")]
+RecordsOption = Annotated[
+    Path | None,
+    typer.Option("--records", help="Report the runs of this records.jsonl; --runs may hold their evidence."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
 
 
@@ -220,6 +241,7 @@ def score(
 @app.command()
 def report(
     benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, or taxonomy.")] = "quick",
+    records: RecordsOption = None,
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
@@ -228,21 +250,23 @@ def report(
     """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do."""
     from genbench import bench
 
+    place = out or REPORTS / benchmark
     if benchmark == "taxonomy":
         from genbench import catalogue
         from genbench.model import FAMILIES
         from genbench.report.taxonomy import taxonomy
 
         models = matrix([{"name": name, "where": ref} for name, ref in catalogue.names("models").items()])
-        print(f"report: {taxonomy(models, FAMILIES, out or REPORTS / benchmark)}")
+        print(f"report: {taxonomy(models, FAMILIES, place)}")
         return
 
+    if records:
+        print(f"report: {report_records(benchmark, file, records, runs / benchmark, place)}")
+        return
     found = bench.find(benchmark, file)
     if not (runs / benchmark).is_dir():
         raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
-    print(
-        f"report: {write_report(planned(benchmark, found, runs, device), runs / benchmark, out or REPORTS / benchmark)}"
-    )
+    print(f"report: {write_report(planned(benchmark, found, runs, device, checked=False), runs / benchmark, place)}")
 
 
 @app.command()

@@ -125,12 +125,14 @@ def _inverse_trigamma(y: float) -> float:
 
 
 def unbeaten(arms: Mapping[str, Student]) -> set[str]:
-    """The arms that no other beats: none is higher beyond the 95 % interval of their difference.
+    """The arms that no other beats: none is higher beyond the 95 % interval of their difference, by Holm's correction
+    over the rivals of each.
 
-    Each pair by itself. Tried: Gupta's subset with Bonferroni over rivals and columns, which at three seeds left in
-    arms that were fifty of their own errors behind.
+    So who is as good as the best is kept with a chance of 97.5 %, however many rivals it has. Tried: each pair by
+    itself, where of ten equal models of three seeds one in ten was turned out and most tables turned out some.
     """
-    return {a for a in arms if all((arms[b] - arms[a]).above(0) > TAIL for b in arms if b != a)}
+    rivals = {a: [(arms[b] - arms[a]).above(0) for b in arms if b != a] for a in arms}
+    return {a for a, pvalues in rivals.items() if min(holm(pvalues), default=1.0) > TAIL}
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ from safetensors.numpy import save_file
 from genbench.bench import Published
 from genbench.errors import BadInput
 from genbench.finding import Claim
-from genbench.record import Asked, Record, Run, read_results, to_lines, write_run, write_scores
+from genbench.record import Asked, Record, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
-from genbench.report.page import markdown, tex
+from genbench.report.page import markdown, parts, tex
 from genbench.report.tables import make_table
 from genbench.report.taxonomy import taxonomy
 from genbench.report.words import number
@@ -129,7 +130,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def pretended(kinds: list[str]):
     """Figures are only said to be drawn, which is quicker."""
-    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b""}
+    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b"", "svg": b""}
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_the_page_holds_everything(made):
         ".inputs",
     }
     kinds, both = ("curves", "costs", "samples", "traces"), ("ring8", "digits")
-    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf")}
+    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf", "svg")}
     assert set(contents(made / "out")) == wanted | figures
 
 
@@ -387,7 +388,15 @@ def test_a_torn_evidence_file_is_named(tmp_path):
         report(page(), read_results(tmp_path / "runs"), tmp_path / "out")
 
 
-WICKED = ["<script>alert(1)</script>", r"$x_1$ & 100% #{\\frac}", "a|b`c*d[e](f)", "😀 ∑ ~^", "_quiet", "../../etc"]
+WICKED = [
+    "<script>alert(1)</script>",
+    r"$x_1$ & 100% #{\\frac}",
+    "a|b`c*d[e](f)",
+    "😀 ∑ ~^",
+    "_quiet",
+    "../../etc",
+    "\t[é] ħ·ÿ\x7f",
+]
 
 
 def test_names_are_escaped_everywhere(tmp_path, drawn):
@@ -405,9 +414,9 @@ def test_names_are_escaped_everywhere(tmp_path, drawn):
     folders = {path.parent.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert folders == {".", "tables", "figures"}
     latex = "".join(path.read_text() for path in (tmp_path / "out/tables").glob("*.tex"))
-    assert "[U+1F600]" in latex
+    assert "{[}U+1F600{]}" in latex
     assert r"\$x\_1\$ \& 100\% \#\{" in latex
-    assert latex.isascii()
+    assert max(latex) <= "\u017f"
 
 
 def test_figures_take_any_name():
@@ -420,6 +429,7 @@ def test_figures_take_any_name():
 
 
 def test_escapes():
+    assert tex("[é] ħ") == "{[}é{]} {[}U+0127{]}"
     assert tex(r"a_b & 5% \x") == r"a\_b \& 5\% \textbackslash{}x"
     assert markdown("a|b\n<i>") == r"a\|b &lt;i&gt;"
 
@@ -434,3 +444,106 @@ def test_escapes():
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):
     assert number(value, half) == said
+
+
+def test_a_page_is_made_again_from_its_own_records_alone(made, tmp_path, drawn):
+    """The same tables; only what needs the runs' evidence is missing, unless it is said where the runs lie."""
+    lines = made / "out/records.jsonl"
+    report(page(), read_records(lines, tmp_path / "nowhere"), tmp_path / "alone")
+    report(page(), read_records(lines, made / "runs"), tmp_path / "beside")
+    told, alone, beside = (contents(folder) for folder in (made / "out", tmp_path / "alone", tmp_path / "beside"))
+    for name in ("scores.csv", "records.jsonl", "tables/ring8.tex", "tables/digits.tex"):
+        assert told[name] == alone[name] == beside[name]
+    assert "samples" not in "".join(alone)
+    assert told["README.md"].partition(b"## ring8")[2] == beside["README.md"].partition(b"## ring8")[2] != b""
+
+
+def spoilt(made: Path, tmp_path: Path, spoil) -> Path:
+    """The records of a page with something done to the first, which is a finished run's."""
+    first, *rest = (made / "out/records.jsonl").read_text().splitlines()
+    run = json.loads(first)
+    spoil(run)
+    path = tmp_path / "records.jsonl"
+    path.write_text("\n".join([json.dumps(run), *rest]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: run["scores"][0].pop("value"), r"records\.jsonl:1: .*missing.*'value'"),
+        (lambda run: run["scores"][0].update(value="good"), r"records\.jsonl:1: frechet has the value 'good'"),
+        (lambda run: run.pop("asked"), r"records\.jsonl:1: not a run of genbench"),
+        (lambda run: run.update(schema=99), r"records\.jsonl:1: a record of schema 99"),
+        (lambda run: run["asked"].update(colour="red"), r"records\.jsonl:1: unknown field 'colour'"),
+    ],
+)
+def test_records_that_are_none_are_named_by_their_line(made, tmp_path, spoil, said):
+    with pytest.raises(BadInput, match=said):
+        read_records(spoilt(made, tmp_path, spoil), tmp_path)
+
+
+def test_two_runs_of_one_id_or_of_one_seed_are_refused(made, tmp_path, drawn):
+    path = made / "out/records.jsonl"
+    lines = path.read_text()
+    (tmp_path / "twice.jsonl").write_text(lines + lines.splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match=r"twice\.jsonl:43: the run digits-.* stands twice"):
+        read_records(tmp_path / "twice.jsonl", tmp_path)
+    again = spoilt(made, tmp_path, lambda run: (run["asked"].update(code="other"), run.update(id="other")))
+    again.write_text(lines + again.read_text().splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match="on digits has two runs of seed 0"):
+        report(page(), read_records(again, tmp_path), tmp_path / "out")
+
+
+def test_a_value_that_is_no_number_is_a_reason(made, tmp_path, drawn):
+    path = spoilt(made, tmp_path, lambda run: run["scores"][-1].update(value=float("nan"), error=float("inf")))
+    html = report(page(), read_records(path, tmp_path), tmp_path / "out").read_text()
+    assert "its value is nan" in html
+
+
+def test_records_that_are_not_there_are_one_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="with --records"):
+        read_records(tmp_path / "none.jsonl", tmp_path)
+
+
+def test_rows_stand_in_families_and_columns_in_parts_that_a_page_holds(made):
+    results = read_results(made / "runs")
+    refs = {"vae": "baselines.autoencoding.vae:VAE", "pca": "baselines.linear.pca:PCA", "gan": "mine:GAN"}
+    results = [
+        replace(r, run=replace(r.run, asked=replace(r.run.asked, model_ref=refs.get(r.model, "a.autoencoding.b:C"))))
+        for r in results
+    ]
+    table = make_table("ring8", ["gan", "vae", "pca", "truth", "realnvp"], METRICS, results)
+    said = [(family, [row.model for row in rows]) for family, rows in table.groups]
+    assert said == [("", ["truth"]), ("mine", ["gan"]), ("autoencoding", ["vae", "realnvp"]), ("linear", ["pca"])]
+    assert [[i for i, _ in part] for part in parts(table)] == [[0, 1, 2, 3]]
+    wide = replace(table, columns=table.columns * 5, rows=[replace(r, cells=r.cells * 5) for r in table.rows])
+    assert len(parts(wide)) > 2
+    assert [i for part in parts(wide) for i, _ in part] == list(range(20))
+
+
+BARE = "\\documentclass{article}"
+PAPER = "\\documentclass[twocolumn,10pt]{article}\\usepackage[T1]{fontenc}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("pdflatex") is None, reason="no pdflatex")
+@pytest.mark.parametrize("top", [BARE, PAPER], ids=["bare", "two columns"])
+def test_latex_compiles_in_a_bare_article_and_in_a_paper(top, tmp_path, drawn):
+    """Wicked names and more columns than a page is wide among them; nothing sticks out of the page."""
+    models, metrics = [*WICKED, *MODELS], [*METRICS, *WICKED]
+    for model in models:
+        for task in ("ring8", WICKED[1]):
+            write(tmp_path / "runs", task, model, 0, metrics=metrics)
+    made_of = page(tasks=["ring8", WICKED[1]], models=models, metrics=metrics)
+    report(made_of, read_results(tmp_path / "runs"), tmp_path / "out")
+    tables = sorted((tmp_path / "out/tables").glob("*.tex"))
+    body = "".join(f"Words.\\input{{tables/{path.name}}}\n" for path in tables)
+    text = f"{top}\n\\usepackage{{booktabs,graphicx}}\n\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "out/paper.tex").write_text(text)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    said = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, errors="replace")
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert "Overfull \\hbox" not in said.stdout
+    assert "Float too large" not in said.stdout
+    assert len(tables) == 2

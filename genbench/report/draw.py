@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
     "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
+    "svg": {"dpi": 300, "metadata": {"Date": None, "Creator": None}},
 }
 WIDTH = 7.2
 INK, FAINT = "#222222", "#9a9a9a"
@@ -33,7 +34,7 @@ STYLE: dict[str, Any] = {
     "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True, "grid.color": "#e6e6e6",
     "grid.linewidth": 0.5, "axes.axisbelow": True, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "xtick.major.size": 2.5, "ytick.major.size": 2.5, "legend.frameon": False, "lines.linewidth": 1.3,
-    "pdf.fonttype": 42, "svg.hashsalt": "genbench", "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42, "svg.hashsalt": "genbench", "svg.fonttype": "none", "figure.constrained_layout.use": True,
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from genbench.record import digest
 
+FORMATS = ("png", "pdf", "svg")
 STYLE = sha256(Path(__file__).with_name("draw.py").read_bytes()).hexdigest()  # another way of drawing draws all anew
 
 
