@@ -13,17 +13,17 @@ from genbench.metrics.estimates import at_least, squared_error
 from genbench.record import Estimate
 
 
-@metric("lower", version="1", unit="of the variance within batches")
+@metric("neither", version="1", unit="of the variance within batches")
 def fluctuation(e: Batches) -> Estimate:
-    """Whether batches of samples (batches, n, *shape) differ by more than their rows do: Fisher's F (Goodfellow, 2016,
-    section 4.2, shows such batches).
+    """Whether batches of samples (batches, n, *shape) differ by more, or less, than independent rows would make them:
+    Fisher's F (Goodfellow, 2016, section 4.2, shows such batches).
 
         F = [n / (B - 1) sum_b |m_b - m|^2] / [1 / (B (n - 1)) sum_bi |x_bi - m_b|^2]
 
     over B batches with means m_b, squared distances summed over all numbers of a row. 1 in the mean for independent
-    rows; n where each batch is one row over and over. The error is that of a ratio of means over batches, and
-    `pvalue` that of F = 1, either way, by the normal law. Raises BadInput below 2 batches of 2 rows, NotApplicable
-    where the rows of each batch are all alike.
+    rows; large where the rows of a batch are alike, 0 where every batch is made to have the same mean. The error is
+    that of a ratio of means over batches, `pvalue` that of F = 1, either way, by the normal law. Raises BadInput below
+    2 batches of 2 rows, NotApplicable where the rows of each batch are all alike.
     """
     at_least(2, fake=e.fake)
     x = e.fake.double().flatten(2)
