@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from genbench import stats
-from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, unlike, values, within
 from genbench.record import Estimate, Result
 from genbench.stats import TAIL, Student
 
@@ -92,14 +92,9 @@ class Within(Window):
             if mean.n < 2:
                 raise Undecided(f"{model} has one run with {self.metric}, and one run has no spread")
         mine, *others = (within(mean.estimate(), *self.bounds) for mean in means.values())
-        wanted = [mine, *(OPPOSITE[other] for other in others)]
-        verdict: Answer = "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
         own, *rest = (spoken(mean.estimate(), "seed") for mean in means.values())
         told = "".join(f", of {m} {said}" for m, said in zip(listed(self.control), rest, strict=True))
-        return verdict, means[self.model].estimate(), f"it is {own}{told}" + self.lost(results, *means)
-
-
-OPPOSITE: dict[Answer, Answer] = {"shown": "not shown", "not shown": "shown", "undecided": "undecided"}
+        return unlike(mine, others), means[self.model].estimate(), f"it is {own}{told}" + self.lost(results, *means)
 
 
 class Ordered(Kind):
