@@ -609,8 +609,9 @@ class Trace(Evidence):
         if not exam.trace:
             raise NotApplicable("no turn was traced")
         names = list(dict.fromkeys(turn["player"] for turn in exam.trace))
-        columns = ([turn[name] for turn in exam.trace] for name in ("loss", "norm"))
-        return cls(*columns, [names.index(turn["player"]) for turn in exam.trace])
+        turns = [(turn["loss"], turn["norm"], names.index(turn["player"])) for turn in exam.trace]
+        loss, norm, player = torch.tensor(turns, dtype=torch.float64).T
+        return cls(loss, norm, player.long())
 
 
 @dataclass(frozen=True)

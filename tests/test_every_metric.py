@@ -175,7 +175,13 @@ def test_constant_rows(name, value):
         made[field] = np.full_like(made[field], value)
     if "draws" in made:
         made["draws"] = np.zeros_like(made["draws"])
-    sound(ask(name, made)) if name not in ("accepted", "psnr", "ssim", "sharpness", "fluctuation") else sound_or_refused(name, made)
+    sound(ask(name, made)) if name not in (
+        "accepted",
+        "psnr",
+        "ssim",
+        "sharpness",
+        "fluctuation",
+    ) else sound_or_refused(name, made)
 
 
 @pytest.mark.parametrize("name", NAMES)

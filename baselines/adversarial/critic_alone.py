@@ -27,9 +27,9 @@ class CriticAlone(nn.Module):
         *,
         objective: Objective = objectives.non_saturating,
         spread: float = 2.0,
-        rate: float = 1e-3,
+        rate: float = 2e-3,
         widths: tuple[int, ...] = (64, 64),
-        batch: int = 128,
+        batch: int = 32,
     ) -> None:
         super().__init__()
         if not isinstance(spec.x, Real):

@@ -14,7 +14,19 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
-from genbench.model import Autoencoder, Bounded, Critic, Decoder, Density, Detector, Encoder, Joint, Sampler, Unnormalised, can
+from genbench.model import (
+    Autoencoder,
+    Bounded,
+    Critic,
+    Decoder,
+    Density,
+    Detector,
+    Encoder,
+    Joint,
+    Sampler,
+    Unnormalised,
+    can,
+)
 from genbench.run import built
 from genbench.task import Task
 

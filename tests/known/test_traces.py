@@ -100,7 +100,9 @@ def test_batches_are_made_as_in_training_and_the_model_is_left_as_it_was():
     assert not model.training
     assert fluctuation(e).value < 0.5  # normalised by its own batch
     apart = load("models", "gan-unnormalised")(task.spec, widths=(16,))
-    assert fluctuation(Desk(Exam(task, "test", Pixels()), apart, seed=0).get(Batches)).value == pytest.approx(1, abs=0.3)
+    assert fluctuation(Desk(Exam(task, "test", Pixels()), apart, seed=0).get(Batches)).value == pytest.approx(
+        1, abs=0.3
+    )
 
 
 def test_the_bound_of_a_networks_steepness():
