@@ -6,9 +6,10 @@ model, or other evidence. So metric -> evidence -> capability is read from annot
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from genbench import annealing
 from genbench.checkpoint import save_whole
@@ -25,12 +26,16 @@ from genbench.errors import BadInput, NotApplicable
 from genbench.model import (
     Autoencoder,
     Bounded,
+    Critic,
     Decoder,
     Density,
     Detector,
+    Discriminator,
     Encoder,
     ExactSampler,
     Joint,
+    Learner,
+    LipschitzCritic,
     Sampler,
     Unnormalised,
     can,
@@ -62,13 +67,14 @@ def tensor(name: str, values: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class Exam:
-    """One sitting: the task, the split whose rows are shown, the space images are compared in, and where the evidence
-    of `earlier` sittings is kept, in order."""
+    """One sitting: the task, the split whose rows are shown, the space images are compared in, where the evidence of
+    `earlier` sittings is kept, in order, and the trace that training has left so far."""
 
     task: Task
     split: str
     space: Space
     earlier: tuple[Path, ...] = ()
+    trace: Sequence[Mapping[str, Any]] = ()
 
     @property
     def rows(self) -> Rows:
@@ -602,9 +608,115 @@ class Pictures(Evidence):
         return cls(samples.real, samples.fake)
 
 
+@dataclass(frozen=True)
+class Trace(Evidence):
+    """What each traced turn left, in their order: its loss (t,) and its gradient's norm (t,), and whose it was (t,),
+    0 for the player that moved first."""
+
+    loss: Tensor
+    norm: Tensor
+    player: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("loss", self.loss)
+        finite("norm", self.norm)
+        if not self.loss.shape == self.norm.shape == self.player.shape == (len(self.loss),):
+            raise BadInput("loss, norm and player are one number a turn: (t,)")
+
+    @classmethod
+    def collect(cls, model: Learner, exam: Exam) -> Trace:
+        if not exam.trace:
+            raise NotApplicable("no turn was traced")
+        names = list(dict.fromkeys(turn["player"] for turn in exam.trace))
+        turns = [(turn["loss"], turn["norm"], names.index(turn["player"])) for turn in exam.trace]
+        loss, norm, player = torch.tensor(turns, dtype=torch.float64).T
+        return cls(loss, norm, player.long())
+
+
+@dataclass(frozen=True)
+class Batches(Evidence):
+    """Whole batches of samples, made as in training: fake (batches, n, *shape)."""
+
+    fake: Tensor
+    at_end: ClassVar[bool] = True
+
+    SIZE: ClassVar[int] = 8
+    MANY: ClassVar[int] = 400
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("fake", self.fake)
+        if self.fake.ndim < 3:
+            raise BadInput(f"fake has shape {tuple(self.fake.shape)}, expected (batches, n, *shape)")
+
+    @classmethod
+    def collect(cls, model: Sampler, exam: Exam) -> Batches:
+        """Of a copy: batch normalisation remembers what it has seen."""
+        apart = copy.deepcopy(model)
+        if isinstance(apart, nn.Module):
+            apart.train()
+        return cls(torch.stack([sampled(apart, cls.SIZE, exam.task.spec) for _ in range(cls.MANY)]))
+
+
+@dataclass(frozen=True)
+class Scores(Evidence):
+    """What a critic thinks of held-out rows, real (n,), and of its generator's samples, fake (m,)."""
+
+    real: Tensor
+    fake: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("real", "fake"):
+            finite(name, x := getattr(self, name))
+            if x.ndim != 1:
+                raise BadInput(f"{name} has shape {tuple(x.shape)}, expected one score a row: (n,)")
+
+    @classmethod
+    def collect(cls, model: Critic, exam: Exam) -> Scores:
+        fake = sampled(model, len(exam.rows), exam.task.spec)  # type: ignore[arg-type]
+        return cls(model.score(exam.rows.x), model.score(fake))
+
+
+@dataclass(frozen=True)
+class LipschitzScores(Scores):
+    """The same, of a critic whose Lipschitz constant is at most 1: one with a known constant, divided by it."""
+
+    @classmethod
+    def collect(cls, model: LipschitzCritic, exam: Exam) -> LipschitzScores:  # type: ignore[override]
+        fake, most = sampled(model, len(exam.rows), exam.task.spec), model.lipschitz()  # type: ignore[arg-type]
+        return cls(model.score(exam.rows.x) / most, model.score(fake) / most)
+
+
+@dataclass(frozen=True)
+class Odds(Evidence):
+    """The log-odds (n,) that rows are real, known and as a critic has them, over as many real rows as fakes."""
+
+    known: Tensor
+    said: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("said", self.said)
+        finite("known", self.known)
+        if not self.known.shape == self.said.shape == (len(self.known),):
+            raise BadInput("known and said are one number a row: (n,)")
+
+    @classmethod
+    def collect(cls, model: Discriminator, exam: Exam) -> Odds:
+        if exam.task.log_prob is None:
+            raise NotApplicable("the task's density is not known")
+        fake = sampled(model, len(exam.rows), exam.task.spec)  # type: ignore[arg-type]
+        x = torch.cat([exam.rows.x, fake])
+        return cls(exam.task.log_prob(x) - model.fake_log_prob(x), model.score(x))
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
     LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
+    Trace, Batches, Scores, LipschitzScores, Odds,
 )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ class Workshop:
         model = make_model(asked, task)
         stream = Stream(
             task, Budget(asked.examples, asked.seconds, asked.flops), seed_of("order", asked.seed), asked.at,
-            observe=lambda at: self.evaluate(model, Exam(task, "valid", space), at),
+            observe=lambda at: self.evaluate(model, Exam(task, "valid", space, trace=stream.trace), at),
             save=lambda state: checkpoint.save(state, self.saved), every=asked.checkpoint or asked.examples // 4,
             restored=restored, model=model, progress=progress,
         )  # fmt: skip
@@ -168,7 +168,7 @@ class Workshop:
                 "parameters": parameters(model), "memory": peak_memory(),
             }  # fmt: skip
         run.why = stream.stopped
-        self.evaluate(model, Exam(task, "test", space), 1.0)
+        self.evaluate(model, Exam(task, "test", space, trace=stream.trace), 1.0)
         if state := checkpoint.state_of(model):
             checkpoint.save_whole(state, self.folder / "model.safetensors")
 

@@ -25,7 +25,8 @@ NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
 IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
-IN_PLACES = ("smoothness", "rotation")  # rows of a grid and of a course are not draws: where each lies is asked
+# rows of a grid, of a course and of a trace are not draws: where each lies is asked
+IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss")
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -83,6 +84,14 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"real": real, "again": real + 0.1 * noise.normal(size=real.shape)}
     if kind is evidence.Codes:
         return {"codes": noise.normal(size=(n, d)), "labels": noise.integers(CLASSES, size=n)}
+    if kind is evidence.Trace:
+        return {"loss": noise.normal(size=n), "norm": noise.uniform(size=n), "player": np.zeros(n, dtype=np.int64)}
+    if kind is evidence.Batches:
+        return {"fake": noise.normal(size=(n, 8, d))}
+    if kind in (evidence.Scores, evidence.LipschitzScores):
+        return {"real": noise.normal(size=n), "fake": noise.normal(size=m)}
+    if kind is evidence.Odds:
+        return {"known": noise.normal(size=n), "said": noise.normal(size=n)}
     if kind is evidence.Pictures:
         return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
@@ -169,7 +178,13 @@ def test_constant_rows(name, value):
         made[field] = np.full_like(made[field], value)
     if "draws" in made:
         made["draws"] = np.zeros_like(made["draws"])
-    sound(ask(name, made)) if name not in ("accepted", "psnr", "ssim", "sharpness") else sound_or_refused(name, made)
+    sound(ask(name, made)) if name not in (
+        "accepted",
+        "psnr",
+        "ssim",
+        "sharpness",
+        "fluctuation",
+    ) else sound_or_refused(name, made)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -284,6 +299,11 @@ def freeze():
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
+            "Trace.loss": waves(64, 1, 0.5)[:, 0] + 2, "Trace.norm": waves(64, 1, 0.6)[:, 0].abs(),
+            "Trace.player": torch.arange(64) % 2, "Batches.fake": waves(20, 24, 0.1).view(20, 8, 3),
+            "Scores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "Scores.fake": waves(48, 1, 0.6)[:, 0],
+            "LipschitzScores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "LipschitzScores.fake": waves(48, 1, 0.6)[:, 0],
+            "Odds.known": waves(64, 1, 0.5)[:, 0], "Odds.said": waves(64, 1, 0.6)[:, 0],
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),
             "PairedImages.again": (0.5 + 0.4 * waves(72, 12, 0.12)).view(6, 1, 12, 12),
         },

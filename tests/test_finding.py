@@ -1,6 +1,7 @@
 """Each kind of finding: shown by records that show it, turned round when they are, undecided when they cannot say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -235,6 +236,11 @@ def test_correlates_along_training_over_runs_and_with_a_loss(tmp_path):
     assert judge(made, **spec, against="kid", below=0.0).verdict == "not shown"
     assert "has both at three points" in judge(made, **spec, against="nothing").sentence
     assert "name either" in judge(made, **spec).sentence
+    control = [falling("gan", s, 1.0) for s in range(3)]
+    turned = [Result(r.run, tuple(replace(x, value=-x.value) if x.metric == "kid" else x for x in r.scores), None)
+              for r in control]  # fmt: skip
+    assert judge(made + turned, **spec, against="kid", control="gan").verdict == "shown"
+    assert judge(made + control, **spec, against="kid", control="gan").verdict == "not shown"
     ends = [result(f"m{i}", 0, {"frechet": i, "kid": i**2}) for i in range(8)]
     over = {"kind": "correlates", "metric": "frechet", "against": "kid", "along": "runs"}
     assert judge(ends, **over).verdict == "shown"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.nets import centred, dequantised, leaky, mlp, pictured
+from baselines.nets import centred, dequantised, leaky, mlp, pictured, steepest
 from baselines.objectives import Objective, non_saturating
 from baselines.penalties import Critic, clean, free, unpenalised
 from baselines.play import Player, play
@@ -59,13 +59,23 @@ class GAN(nn.Module):
         self.kind, self.objective, self.penalty, self.corrupt, self.after = spec.x, objective, penalty, corrupt, after
         self.turns, self.pack, self.freeze, self.loop = turns, pack, freeze, loop
         self.latents, self.batch = latents, batch
+        self.size = spec.size
         self.optimizer = partial(optimizer, lr=rate)
         self.generator = generator(latents, *widths, spec.size)
         self.critic = critic(pack * spec.size, *widths[::-1], 1)
 
     def score(self, x: Tensor) -> Tensor:
-        """The critic's opinion (n,) of packs (n, pack, ...): a logit, or the potential of a Wasserstein critic."""
-        return self.critic(centred(x, self.kind)).squeeze(1)
+        """The critic's opinion (n,) of packs (n, pack, ...): a logit, or the potential of a Wasserstein critic. Rows
+        (n, ...) are packs of one."""
+        flat = centred(x, self.kind)
+        if flat.shape[1] != self.pack * self.size:
+            raise NotImplementedError(f"its critic judges {self.pack} rows as one")
+        return self.critic(flat).squeeze(1)
+
+    def lipschitz(self) -> float:
+        """A constant that the critic surely has, by rows in their own units: see `steepest`."""
+        unit = centred(torch.ones(1, 1), self.kind) - centred(torch.zeros(1, 1), self.kind)
+        return steepest(self.critic) * float(unit)
 
     def fit(self, stream: Any) -> None:
         def shown(x: Tensor) -> Tensor:

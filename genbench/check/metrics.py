@@ -82,6 +82,15 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     },
     evidence.Grid: lambda fault: {"rows": torch.randn(6, 6, D).cumsum(0).cumsum(1)},
     evidence.Filters: lambda fault: {"filters": torch.randn(20, 1, 6, 6)},
+    evidence.Trace: lambda fault: {
+        "loss": 1 + (0.1 + fault) * torch.randn(N),
+        "norm": (0.1 + fault) * torch.rand(N),
+        "player": torch.zeros(N, dtype=torch.int64),
+    },
+    evidence.Batches: lambda fault: {"fake": torch.randn(50, 8, D) + fault * torch.randn(50, 1, D)},
+    evidence.Scores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
+    evidence.LipschitzScores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
+    evidence.Odds: lambda fault: {"known": (known := torch.randn(N)), "said": known + fault * torch.randn(N)},
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
     evidence.PairedImages: lambda fault: {

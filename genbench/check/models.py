@@ -14,7 +14,19 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
-from genbench.model import Autoencoder, Bounded, Decoder, Density, Detector, Encoder, Joint, Sampler, Unnormalised, can
+from genbench.model import (
+    Autoencoder,
+    Bounded,
+    Critic,
+    Decoder,
+    Density,
+    Detector,
+    Encoder,
+    Joint,
+    Sampler,
+    Unnormalised,
+    can,
+)
 from genbench.run import built
 from genbench.task import Task
 
@@ -76,6 +88,7 @@ class ModelChecks:
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
             Detector: lambda: model.filters(),
+            Critic: lambda: model.score(self.x[:8]),
         }
 
     def checks(self) -> Iterator[Check]:

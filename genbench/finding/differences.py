@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from genbench import stats
-from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, unlike, values, within
 from genbench.record import Estimate, Result
 from genbench.stats import TAIL, Student
 
@@ -95,8 +95,7 @@ class Within(Window):
             if mean.n < 2:
                 raise Undecided(f"{model} has one run with {self.metric}, and one run has no spread")
         inside = {m: within(mean.estimate(), *self.bounds) for m, mean in means.items()}
-        wanted = [answer if m in models else OPPOSITE[answer] for m, answer in inside.items()]
-        verdict: Answer = "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
+        verdict = unlike([inside[m] for m in models], [inside[m] for m in listed(self.control)])
         hardest = min(models, key=lambda m: self.room(means[m]))
         it = "it" if len(models) == 1 else f"of {len(models)} models the nearest to the edge, {hardest},"
         others = [f", of {m} {spoken(means[m].estimate(), 'seed')}" for m in listed(self.control)]
@@ -107,9 +106,6 @@ class Within(Window):
         """How far the interval of a mean is from the edges of the window; negative where it reaches beyond one."""
         above, below = self.bounds
         return min(inf if above is None else mean.low - above, inf if below is None else below - mean.high)
-
-
-OPPOSITE: dict[Answer, Answer] = {"shown": "not shown", "not shown": "shown", "undecided": "undecided"}
 
 
 class Ordered(Kind):
