@@ -99,7 +99,8 @@ def facts(
     versions = {f"{what} {version}" for r in results for what, version in r.run.versions.items()}
     return {
         "name": name, "question": " ".join(question.split()), "reproduce": reproduce.strip(), "verdicts": verdicts,
-        "tables": tables, "figures": figures, "published": published, "seeds": sorted({r.run.asked.seed for r in results}),
+        "tables": tables, "figures": figures, "published": published,
+        "seeds": sorted({r.run.asked.seed for r in results}),
         "ill": [r for r in results if r.run.status != "ok"], "runs": len(results),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
