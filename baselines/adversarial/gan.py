@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -81,22 +82,28 @@ class GAN(nn.Module):
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
+        fake = torch.empty(0)
+
         def critic_loss(x: Tensor, y: Tensor | None) -> Tensor:
+            nonlocal fake
+            fake = self.sample(len(x))
             # Who moves together bends each player's field by how the other's moves would change it.
-            with torch.set_grad_enabled(self.loop is not play):
-                fake = self.sample(len(x))
-            real, fake = shown(x), shown(fake)
-            loss = self.objective.critic(self.score(real), self.score(fake), real, fake)
-            return loss + self.penalty(self.score, real, fake)
+            real, known = shown(x), shown(fake.detach() if self.loop is play else fake)
+            loss = self.objective.critic(self.score(real), self.score(known), real, known)
+            return loss + self.penalty(self.score, real, known)
 
         def generator_loss(x: Tensor, y: Tensor | None) -> Tensor:
+            # The fakes that the critic has just been shown, as most scripts do: a pass of the generator is saved.
+            return self.objective.generator(self.score(shown(fake)))
+
+        def unanswered(x: Tensor, y: Tensor | None) -> Tensor:
             return self.objective.generator(self.score(shown(self.sample(len(x)))))
 
         optimizer, after = self.optimizer(self.critic.parameters()), partial(self.after, self.critic)
         critic = Player("critic", critic_loss, optimizer, self.turns, after)
         generator = Player("generator", generator_loss, self.optimizer(self.generator.parameters()))
         self.loop(stream.batches(self.batch * self.pack, until=self.freeze), critic, generator)
-        self.loop(stream.batches(self.batch * self.pack), generator)
+        self.loop(stream.batches(self.batch * self.pack), replace(generator, loss=unanswered))
 
     def latent(self, n: int) -> Tensor:
         return torch.randn(n, self.latents)
