@@ -383,6 +383,21 @@ def test_only_a_critic_that_compares_sees_that_a_batch_has_collapsed():
     assert accuracy(plain) < 0.65
 
 
+def test_the_critic_can_have_a_rate_of_its_own_and_the_generator_no_batch_normalisation():
+    rates = []
+
+    def optimizer(parameters, lr):
+        rates.append(lr)
+        return torch.optim.SGD(parameters, lr=lr)
+
+    for options in ({"critic_rate": 0.01}, {"batch_norm": False}):
+        model = GAN(PLANE, optimizer=optimizer, rate=0.1, widths=(8, 8), **options)
+        model.fit(stream(64))
+        normed = any(isinstance(layer, nn.BatchNorm1d) for layer in model.generator)
+        assert normed == options.get("batch_norm", True)
+    assert rates == [0.01, 0.1, 0.1, 0.1]
+
+
 # Virtual batch normalisation
 
 
