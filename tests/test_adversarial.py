@@ -253,7 +253,7 @@ def test_noise_makes_disjoint_supports_learnable_for_the_saturating_loss():
 
 def test_a_frozen_critic_moves_no_more_and_the_generator_has_all_turns_that_are_left():
     after = []
-    model = load("models", "gan-frozen")(PLANE, widths=(8, 8), batch=8)
+    model = load("models", "gan-frozen")(PLANE, widths=(8, 8), batch=8, freeze=0.5)
     source = stream(160, at=(0.5,), observe=lambda at: after.append([p.clone() for p in model.parameters()]))
     model.fit(source)
     at_half, now = dict(zip(dict(model.named_parameters()), after[0], strict=True)), dict(model.named_parameters())

@@ -62,4 +62,6 @@ pacgan = partial(GAN, pack=2)  # Lin et al., 2018
 
 gan_vbn = partial(GAN, generator=virtual)
 gan_consensus = partial(GAN, loop=partial(together, correct=consensus), optimizer=RMSprop)
-gan_frozen = partial(GAN, freeze=0.5)  # what a critic is worth that no longer answers
+
+# What a critic is worth that no longer answers: the generator moves to where it was largest.
+gan_frozen = partial(GAN, freeze=0.1)
