@@ -187,7 +187,8 @@ def check_options(what: str, thing: Any, options: Options) -> None:
             raise unknown(f"option of {what}", name, list(parameters)[1:] if inspect.isclass(target) else parameters)
         wanted = hints.get(name, Any)
         try:
-            TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
+            adapter = TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))
+            adapter.validate_json(json.dumps(value, default=str), strict=True)  # where a list is a tuple too
         except ValidationError as problem:
             text = isinstance(value, str) and looks_like_a_number(value)
             reason = number_as_text(value) if text else f"{value!r}: {problem.errors()[0]['msg']}"

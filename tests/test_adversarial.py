@@ -253,7 +253,7 @@ def test_noise_makes_disjoint_supports_learnable_for_the_saturating_loss():
 
 def test_a_frozen_critic_moves_no_more_and_the_generator_has_all_turns_that_are_left():
     after = []
-    model = load("models", "gan-frozen")(PLANE, widths=(8, 8), batch=8)
+    model = load("models", "gan-frozen")(PLANE, widths=(8, 8), batch=8, freeze=0.5)
     source = stream(160, at=(0.5,), observe=lambda at: after.append([p.clone() for p in model.parameters()]))
     model.fit(source)
     at_half, now = dict(zip(dict(model.named_parameters()), after[0], strict=True)), dict(model.named_parameters())
@@ -381,6 +381,21 @@ def test_only_a_critic_that_compares_sees_that_a_batch_has_collapsed():
 
     assert accuracy(comparing) > 0.95
     assert accuracy(plain) < 0.65
+
+
+def test_the_critic_can_have_a_rate_of_its_own_and_the_generator_no_batch_normalisation():
+    rates = []
+
+    def optimizer(parameters, lr):
+        rates.append(lr)
+        return torch.optim.SGD(parameters, lr=lr)
+
+    for options in ({"critic_rate": 0.01}, {"batch_norm": False}):
+        model = GAN(PLANE, optimizer=optimizer, rate=0.1, widths=(8, 8), **options)
+        model.fit(stream(64))
+        normed = any(isinstance(layer, nn.BatchNorm1d) for layer in model.generator)
+        assert normed == options.get("batch_norm", True)
+    assert rates == [0.01, 0.1, 0.1, 0.1]
 
 
 # Virtual batch normalisation

@@ -9,7 +9,6 @@ from torch.optim import SGD, RMSprop
 from baselines import objectives
 from baselines.adversarial.gan import GAN, adam
 from baselines.adversarial.layers import Point, comparing, lipschitz, slope, virtual
-from baselines.nets import mlp
 from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
 from baselines.play import consensus, together
 
@@ -62,7 +61,7 @@ pacgan = partial(GAN, pack=2)  # Lin et al., 2018
 # How the generator is normalised, and how both move.
 
 gan_vbn = partial(GAN, generator=virtual)
-gan_unnormalised = partial(GAN, generator=mlp)
+gan_unnormalised = partial(GAN, batch_norm=False)
 gan_alternating = partial(GAN, optimizer=RMSprop)
 gan_together = partial(gan_alternating, loop=together)
 gan_consensus = partial(gan_alternating, loop=partial(together, correct=consensus))
@@ -82,4 +81,6 @@ dirac_gan_consensus = partial(dirac_gan, loop=partial(together, correct=partial(
 dirac_gan_relaxed = partial(dirac_gan, loop=partial(together, correct=partial(consensus, gamma=1.0, own=0.0)))
 dirac_gan_roth = partial(dirac_gan, penalty=partial(roth, variance=0.09))
 dirac_gan_noise = partial(dirac_gan, corrupt=partial(noisy, sigma=0.3, until=1e9))
-gan_frozen = partial(GAN, freeze=0.5)  # what a critic is worth that no longer answers
+
+# What a critic is worth that no longer answers: the generator moves to where it was largest.
+gan_frozen = partial(GAN, freeze=0.1)
