@@ -68,19 +68,16 @@ class GAN(nn.Module):
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
-        fake = torch.empty(0)
-
         def critic_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            nonlocal fake
-            fake = self.sample(len(x))
             # Who moves together bends each player's field by how the other's moves would change it.
-            real, known = shown(x), shown(fake.detach() if self.loop is play else fake)
-            loss = self.objective.critic(self.score(real), self.score(known), real, known)
-            return loss + self.penalty(self.score, real, known)
+            with torch.set_grad_enabled(self.loop is not play):
+                fake = self.sample(len(x))
+            real, fake = shown(x), shown(fake)
+            loss = self.objective.critic(self.score(real), self.score(fake), real, fake)
+            return loss + self.penalty(self.score, real, fake)
 
         def generator_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            # The fakes that the critic has just been shown, as most scripts do: a pass of the generator is saved.
-            return self.objective.generator(self.score(shown(fake)))
+            return self.objective.generator(self.score(shown(self.sample(len(x)))))
 
         critic, generator = self.optimizer(self.critic.parameters()), self.optimizer(self.generator.parameters())
         self.loop(
