@@ -68,16 +68,18 @@ class GAN(nn.Module):
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
+        judged: list[Tensor] = []  # the fakes of the critic's last turn
+
         def critic_loss(x: Tensor, y: Tensor | None) -> Tensor:
+            judged[:] = [fake] = [self.sample(len(x))]
             # Who moves together bends each player's field by how the other's moves would change it.
-            with torch.set_grad_enabled(self.loop is not play):
-                fake = self.sample(len(x))
-            real, fake = shown(x), shown(fake)
-            loss = self.objective.critic(self.score(real), self.score(fake), real, fake)
-            return loss + self.penalty(self.score, real, fake)
+            real, known = shown(x), shown(fake.detach() if self.loop is play else fake)
+            loss = self.objective.critic(self.score(real), self.score(known), real, known)
+            return loss + self.penalty(self.score, real, known)
 
         def generator_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            return self.objective.generator(self.score(shown(self.sample(len(x)))))
+            fake = judged.pop() if judged else self.sample(len(x))  # a pass is saved where the critic had its turn
+            return self.objective.generator(self.score(shown(fake)))
 
         critic, generator = self.optimizer(self.critic.parameters()), self.optimizer(self.generator.parameters())
         self.loop(
