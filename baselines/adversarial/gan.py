@@ -84,18 +84,17 @@ class GAN(nn.Module):
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
-        fake = torch.empty(0)
+        judged: list[Tensor] = []  # the fakes of the critic's last turn
 
         def critic_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            nonlocal fake
-            fake = self.sample(len(x))
+            judged[:] = [fake] = [self.sample(len(x))]
             # Who moves together bends each player's field by how the other's moves would change it.
             real, known = shown(x), shown(fake.detach() if self.loop is play else fake)
             loss = self.objective.critic(self.score(real), self.score(known), real, known)
             return loss + self.penalty(self.score, real, known)
 
         def generator_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            # The fakes that the critic has just been shown, as most scripts do: a pass of the generator is saved.
+            fake = judged.pop() if judged else self.sample(len(x))  # a pass is saved where the critic had its turn
             return self.objective.generator(self.score(shown(fake)))
 
         def unanswered(x: Tensor, y: Tensor | None) -> Tensor:
