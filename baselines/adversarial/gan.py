@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -97,15 +96,12 @@ class GAN(nn.Module):
             fake = judged.pop() if judged else self.sample(len(x))  # a pass is saved where the critic had its turn
             return self.objective.generator(self.score(shown(fake)))
 
-        def unanswered(x: Tensor, y: Tensor | None) -> Tensor:
-            return self.objective.generator(self.score(shown(self.sample(len(x)))))
-
         teach = self.optimizer(self.critic.parameters(), lr=self.critic_rate)
         learn = self.optimizer(self.generator.parameters(), lr=self.rate)
         critic = Player("critic", critic_loss, teach, self.turns, partial(self.after, self.critic))
         generator = Player("generator", generator_loss, learn)
         self.loop(stream.batches(self.batch * self.pack, until=self.freeze), critic, generator)
-        self.loop(stream.batches(self.batch * self.pack), replace(generator, loss=unanswered))
+        self.loop(stream.batches(self.batch * self.pack), generator)
 
     def latent(self, n: int) -> Tensor:
         return torch.randn(n, self.latents)
