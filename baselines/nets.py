@@ -33,7 +33,7 @@ def steepest(net: nn.Module) -> float:
     most = 1.0
     for layer in net if isinstance(net, nn.Sequential) else (net,):
         if isinstance(layer, nn.Linear):
-            most *= float(torch.linalg.matrix_norm(layer.weight.double(), 2))
+            most *= float(torch.linalg.matrix_norm(layer.weight.detach().double(), 2))
         elif not isinstance(layer, nn.LeakyReLU | nn.ReLU | nn.Tanh):
             raise NotImplementedError(f"no Lipschitz constant of {type(layer).__name__} is known")
     return most

@@ -24,6 +24,7 @@ from genbench.budget import Budget, Stream, seed_everything
 from genbench.catalogue import load, names
 from genbench.model import model_class
 from genbench.task import Real, Rows, Spec, Task
+from genbench.tasks.planes import parallel_lines
 
 PLANE = Spec(Real((2,)))
 FAMILY = sorted(name for name in names("models") if model_class(load("models", name)) in (GAN, UnrolledGAN))
@@ -140,6 +141,26 @@ def test_a_trained_critic_finds_the_share_and_finds_it_anew_when_the_fakes_move(
             optimizer.step()
         x = torch.cat([at, at + m])
         assert (critic(x).sigmoid() - (m**2 / 2 - m * x).sigmoid()).abs().mean() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "on_real", "on_fake"),
+    [
+        ("critic-alone", None, None),
+        ("critic-alone-smooth", log(9), None),
+        ("critic-alone-smooth-both", log(9), -log(9)),
+    ],
+)
+def test_a_critic_that_is_sure_is_as_sure_as_its_targets_let_it(name, on_real, on_fake):
+    """A line ten away from the fakes: they share nothing."""
+    task = parallel_lines(theta=10.0, train=2000, test=500)
+    seed_everything(0)
+    model = load("models", name)(task.spec)
+    model.fit(Stream(task, Budget(30_000)))
+    with torch.no_grad():
+        real, fake = float(model.score(task.test.x).mean()), float(model.score(model.sample(500)).mean())
+    assert real == pytest.approx(on_real, abs=0.1) if on_real else real > 4
+    assert fake == pytest.approx(on_fake, abs=0.1) if on_fake else fake < -4
 
 
 # Penalties
@@ -619,10 +640,15 @@ def test_a_killed_run_goes_on_bit_for_bit(name, tmp_path):
 ROWS = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY if name not in ("gan-consensus", "gan-frozen")])
+IN_TURN = [
+    name for name in FAMILY if name != "gan-frozen" and getattr(load("models", name)(PLANE), "loop", play) is play
+]
+
+
+@pytest.mark.parametrize("name", IN_TURN)
 def test_a_turn_moves_only_its_own_player(name):
     model = load("models", name)(PLANE, widths=(8, 8))
-    turns, rows = getattr(model, "turns", 1), 32 * getattr(model, "pack", 1)
+    turns, rows = getattr(model, "turns", 1), model.batch * getattr(model, "pack", 1)
 
     def moved(examples):
         before = {part: [p.clone() for p in getattr(model, part).parameters()] for part in ("critic", "generator")}

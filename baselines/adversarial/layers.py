@@ -83,14 +83,14 @@ def lipschitz(*sizes: int) -> nn.Module:
 
 
 class Point(nn.Module):
-    """A generator that has learnt one row and says it whatever the code."""
+    """A generator that has learnt one row, and says it but for a thousandth of a code: as wide as the task `dirac`."""
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
         self.at = nn.Parameter(torch.ones(sizes[-1]))
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.at.expand(len(z), -1)
+        return self.at + 1e-3 * z[:, :1]
 
 
 def slope(*sizes: int) -> nn.Module:

@@ -75,7 +75,7 @@ gan_minimax_sgd_noise = partial(gan_minimax_sgd, corrupt=partial(noisy, sigma=3.
 
 # The Dirac-GAN of Mescheder, Geiger & Nowozin, 2018: a point against a slope, which circle about their equilibrium.
 
-dirac_gan = partial(gan_minimax_sgd, generator=Point, critic=slope, rate=0.5, batch=256)
+dirac_gan = partial(gan_minimax_sgd, generator=Point, critic=slope, rate=0.5)
 dirac_gan_together = partial(dirac_gan, loop=together)
 dirac_gan_consensus = partial(dirac_gan, loop=partial(together, correct=partial(consensus, gamma=1.0)))
 dirac_gan_relaxed = partial(dirac_gan, loop=partial(together, correct=partial(consensus, gamma=1.0, own=0.0)))

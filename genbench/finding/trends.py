@@ -90,9 +90,9 @@ class Correlates(Trend):
 
     def claim(self) -> str:
         other = self.against or f"the {self.loss}'s loss"
-        other_side = f", that of {self.who(self.control)} is not" if self.control else ""
+        control = f", that of {self.who(self.control)} is not" if self.control else ""
         what = f"the rank correlation of {self.place} with {other} along {self.along}"
-        return f"{what} of {self.who()} is {self.where()}{other_side}"
+        return f"{what} of {self.who()} is {self.where()}{control}"
 
     def losses(self, result: Result, at: Iterable[float]) -> dict[float, float]:
         """The player's mean loss since the checkpoint before."""

@@ -36,7 +36,7 @@ def test_a_steady_loss_is_smooth_and_a_jumping_one_as_rough_as_its_noise():
     noisy = 2 + 0.001 * time + 0.3 * np.random.default_rng(0).normal(size=4000)
     last = noisy[3000:]
     line = np.polyval(np.polyfit(time[3000:], last, 1), time[3000:])
-    found = roughness(*traced(noisy))
+    found = roughness(*traced(noisy), turns=1000)
     assert found.value == pytest.approx(np.sqrt(np.mean((last - line) ** 2)) / np.abs(last).mean())
     assert found.value == pytest.approx(0.3 / 5.5, rel=0.1)
     assert found.n == 1000
@@ -46,15 +46,15 @@ def test_a_steady_loss_is_smooth_and_a_jumping_one_as_rough_as_its_noise():
 
 def test_its_error_is_the_spread_of_repeats():
     noise = np.random.default_rng(1)
-    made = [roughness(*traced(2 + 0.5 * noise.normal(size=400))) for _ in range(300)]
+    made = [roughness(*traced(2 + 0.5 * noise.normal(size=400)), turns=100) for _ in range(300)]
     assert np.mean([e.error for e in made]) == pytest.approx(np.std([e.value for e in made]), rel=0.15)
 
 
 def test_a_player_is_judged_by_its_own_last_turns():
     player = np.arange(80) % 2
     loss, norm = np.arange(80.0), 100 + np.arange(80.0)
-    assert settled_loss(loss, norm, player).value == pytest.approx(loss[0::2][-10:].mean())
-    assert gradient_norm(loss, norm, player, player=1).value == pytest.approx(norm[1::2][-10:].mean())
+    assert settled_loss(loss, norm, player).value == pytest.approx(loss[0::2][-16:].mean())
+    assert gradient_norm(loss, norm, player, player=1, turns=10).value == pytest.approx(norm[1::2][-10:].mean())
     with pytest.raises(BadInput, match="player=2"):
         settled_loss(loss, norm, player, player=2)
 
