@@ -64,7 +64,7 @@ def test_the_trace_numbers_players_by_who_moved_first():
     lines = [{"examples": 0, "player": p, "loss": loss, "norm": norm} for p, loss, norm in turns]
     task = ring8_wide(train=10, test=10)
     model = load("models", "gan")(task.spec)
-    e = Desk(Exam(task, "test", Pixels(), lines), model).get(Trace)
+    e = Desk(Exam(task, "test", Pixels(), trace=lines), model).get(Trace)
     assert e.player.tolist() == [0, 1, 0]
     assert e.loss.tolist() == [1, 3, 5]
     assert e.norm.tolist() == [2, 4, 6]
