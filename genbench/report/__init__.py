@@ -55,6 +55,7 @@ def report(page: Page, results: Sequence[Result], out: Path) -> Path:
     tables = [make_table(task, page.models, page.metrics, results) for task in page.tasks]
     palette = {model: i for i, model in enumerate(m for m in page.models if m not in REFERENCES)}
     drawn = {table.task: figures(table, results, palette) for table in tables}
+    drawn[""] = []  # of the page as a whole
     wanted = [figure for made in drawn.values() for figure in made]
 
     before = read_manifest(out)
