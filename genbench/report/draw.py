@@ -159,7 +159,8 @@ def curves(data: dict[str, Any]) -> Canvas:
             decades(ax.xaxis, max(spent) / min(spent))
         else:
             ax.set_xlim(0, 1.03 * max(spent, default=1.0))
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            if max(spent, default=1.0) >= 1e4:
+                ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     beneath(axes, data["label"])
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas

@@ -6,5 +6,5 @@ box.addEventListener("input", () => {
   const rows = [...document.querySelectorAll("tr[data-model]")];
   for (const row of rows) row.hidden = words.length > 0 && !words.some((word) => row.dataset.model.includes(word));
   const shown = new Set(rows.filter((row) => !row.hidden).map((row) => row.dataset.model));
-  document.getElementById("shown").textContent = words.length ? `${shown.size} models shown` : "";
+  document.getElementById("shown").textContent = words.length ? `${shown.size} shown` : "";
 });
