@@ -303,7 +303,9 @@ def ranks(data: dict[str, Any]) -> Canvas:
         inks = {model: colour(palette, model) for model in panel["scores"]}
         alike = posthoc_nemenyi_friedman(scores)
         critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
-                                    label_fmt_right=" {label} ({rank:.2g})", text_h_margin=0.2)  # fmt: skip
+                                    label_fmt_right=" {label} ({rank:.2g})", label_props={"color": INK})  # fmt: skip
+        low, high = ax.get_xlim()
+        ax.set_xlim(low - 0.25 * (high - low), high + 0.25 * (high - low))  # room for names
         ax.set_title(panel["title"])
         ax.grid(visible=False)
     return canvas
@@ -312,5 +314,5 @@ def ranks(data: dict[str, Any]) -> Canvas:
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
-    "traces": traces, "ranks": ranks,
+    "traces": traces, "ranks": ranks, "nearest": reconstructions,
 }  # fmt: skip

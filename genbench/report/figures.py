@@ -13,7 +13,7 @@ import numpy as np
 
 from genbench.record import Result, read_lines
 from genbench.report.figure import Figure
-from genbench.report.sheets import codes, entrants, filters, manifolds, reconstructions, sheets
+from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
 from genbench.report.tables import ARROWS, REFERENCES, Table
 
 TRACE = 200  # points of a trace
@@ -23,7 +23,7 @@ TASKS = 6  # fewer tell no ranks apart
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, traces)
+    kinds = (curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters, traces)
     made = [kind(table, runs) for kind in kinds]
     made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
