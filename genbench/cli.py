@@ -17,6 +17,7 @@ from genbench.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     from genbench.bench import Benchmark, Plan
+    from genbench.record import Result
     from genbench.report import Page
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -138,23 +139,33 @@ def page_of(name: str, benchmark: Benchmark) -> Page:
     )  # fmt: skip
 
 
-def write_report(plan: Plan, root: Path, out: Path) -> Path:
-    from genbench.record import read_results
+def placed(page: Page, results: list[Result], out: Path | None) -> Path:
+    """The page at `out`; else among the reports, whose front page then names it."""
     from genbench.report import report
+    from genbench.report.front import front
 
-    return report(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+    made = report(page, results, out or REPORTS / page.name)
+    if out is None:
+        front(REPORTS)
+    return made
 
 
-def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path) -> Path:
+def write_report(plan: Plan, root: Path, out: Path | None) -> Path:
+    from genbench.record import read_results
+
+    return placed(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path | None) -> Path:
     """The page of the runs that a records.jsonl tells of; of a benchmark that no file knows, without findings."""
     from genbench import bench
     from genbench.record import read_records
-    from genbench.report import Page, report
+    from genbench.report import Page
 
     known = bench.read(file or bench.default_file())
     reproduce = f"genbench report {name} --records {records.name}"
     page = page_of(name, known[name]) if name in known else Page(name, f"What came of {name}?", reproduce, [], [], [])
-    return report(page, read_records(records, root), out)
+    return placed(page, read_records(records, root), out)
 
 
 def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
@@ -206,7 +217,7 @@ def run(
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
-    print(f"report: {write_report(plan, root, out or REPORTS / name)}")
+    print(f"report: {write_report(plan, root, out)}")
 
 
 @app.command()
@@ -242,6 +253,9 @@ def score(
 def report(
     benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, or taxonomy.")] = "quick",
     records: RecordsOption = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option("--compare", help="Two pages side by side: folders, or records.jsonl.")
+    ] = None,
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
@@ -250,6 +264,11 @@ def report(
     """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do."""
     from genbench import bench
 
+    if compare:
+        from genbench.report.beside import side_by_side
+
+        print(f"report: {side_by_side(*compare, out or REPORTS / 'side-by-side')}")
+        return
     place = out or REPORTS / benchmark
     if benchmark == "taxonomy":
         from genbench import catalogue
@@ -261,12 +280,12 @@ def report(
         return
 
     if records:
-        print(f"report: {report_records(benchmark, file, records, runs / benchmark, place)}")
+        print(f"report: {report_records(benchmark, file, records, runs / benchmark, out)}")
         return
     found = bench.find(benchmark, file)
     if not (runs / benchmark).is_dir():
         raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
-    print(f"report: {write_report(planned(benchmark, found, runs, device, checked=False), runs / benchmark, place)}")
+    print(f"report: {write_report(planned(benchmark, found, runs, device, checked=False), runs / benchmark, out)}")
 
 
 @app.command()

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +161,11 @@ def to_lines(things: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """JSON lines; a torn or foreign line is named, not guessed at."""
+    """JSON lines; a torn or foreign line is named, not guessed at. NaN, which some writers know, is null."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
+                yield json.loads(line, parse_constant=lambda _: None)
             except json.JSONDecodeError as error:
                 raise BadInput(f"{path}:{number}: not a line of JSON ({error.msg}); delete it and run again") from None
 
@@ -174,7 +174,7 @@ def write_run(folder: Path, run: Run) -> None:
     write_whole(folder / "run.json", json.dumps(asdict(run), indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def _make(cls: Any, values: Mapping[str, Any], path: Path | str) -> Any:
+def _make(cls: Any, values: Mapping[str, Any], path: Path) -> Any:
     known = {f.name for f in fields(cls)}
     if strange := sorted(set(values) - known):
         raise BadInput(f"{path}: unknown field {strange[0]!r}; it was written by another version of genbench")
@@ -189,29 +189,19 @@ def read_run(folder: Path) -> Run:
     path = folder / "run.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        values.get("schema")
+        schema = values.get("schema")
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
         raise BadInput(f"{path}: not a run of genbench ({error}); delete the folder and run again") from None
+    if schema != SCHEMA:
+        raise BadInput(f"{path}: a record of schema {schema}, this genbench reads {SCHEMA}; run again to replace it")
     return _run(values, path)
 
 
-def _run(values: dict[str, Any], path: Path | str) -> Run:
-    if (schema := values.get("schema")) != SCHEMA:
-        raise BadInput(f"{path}: a record of schema {schema}, this genbench reads {SCHEMA}; run again to replace it")
+def _run(values: dict[str, Any], path: Path) -> Run:
     asked = values.pop("asked", {})
     asked["at"] = tuple(asked.get("at", ()))
     run: Run = _make(Run, {**values, "asked": _make(Asked, asked, path)}, path)
     return run
-
-
-def _score(values: Mapping[str, Any], path: Path | str) -> Record:
-    """One score. A value that is no finite number is none, and says so."""
-    score: Record = _make(Record, values, path)
-    if not isinstance(score.value, int | float | None):
-        raise BadInput(f"{path}: {score.metric} has the value {score.value!r}, which is no number")
-    if plain(score.value) is None and score.value is not None:
-        score = replace(score, value=None, why=score.why or f"its value is {score.value}")
-    return score if plain(score.error) == score.error else replace(score, error=None)
 
 
 def write_scores(folder: Path, records: Iterable[Record]) -> None:
@@ -220,7 +210,7 @@ def write_scores(folder: Path, records: Iterable[Record]) -> None:
 
 def read_scores(folder: Path) -> list[Record]:
     path = folder / "scores.jsonl"
-    return [_score(values, path) for values in read_lines(path)] if path.exists() else []
+    return [_make(Record, values, path) for values in read_lines(path)] if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -260,21 +250,30 @@ def read_results(folder: Path, ids: Iterable[str] | None = None) -> list[Result]
     return results
 
 
-def read_records(path: Path, folder: Path) -> list[Result]:
-    """Every run that a page's records.jsonl tells of. Its evidence is looked for below `folder`, and may be gone."""
-    results: dict[str, Result] = {}
+def read_records(path: Path, folder: Path | None = None) -> list[Result]:
+    """The runs of a report's records.jsonl, of this schema or an older one. BadInput names the line that is none.
+
+    Their evidence is looked for below `folder`, and may be gone.
+    """
+    results: list[Result] = []
+    seen: set[str] = set()
     try:
         lines = list(read_lines(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {path}: {error}; give the records.jsonl of a page with --records") from None
+        raise BadInput(f"cannot read {path}: {error}; give a report's records.jsonl") from None
     for number, values in enumerate(lines, 1):
-        where = f"{path}:{number}"
-        if not isinstance(values, dict) or not isinstance(values.get("asked"), dict):
-            raise BadInput(f"{where}: not a run of genbench; give the records.jsonl of a page with --records")
-        stated, scores = values.pop("id", ""), values.pop("scores", [])
-        run = _run(values, where)
-        name = str(stated or run.id).replace("/", "_")
-        if name in results:
-            raise BadInput(f"{where}: the run {name} stands twice; delete one of its lines")
-        results[name] = Result(run, tuple(_score(score, where) for score in scores), folder / name)
-    return list(results.values())
+        where = Path(f"{path}:{number}")
+        if not isinstance(values, dict) or not {"id", "schema", "asked", "scores"} <= values.keys():
+            lacks = {"id", "schema", "asked", "scores"} - (values.keys() if isinstance(values, dict) else set())
+            raise BadInput(f"{where}: not a run, it lacks {', '.join(sorted(lacks))}; give a report's records.jsonl")
+        name, scores = values.pop("id"), values.pop("scores")
+        if values["schema"] not in range(1, SCHEMA + 1):
+            raise BadInput(f"{where}: schema {values['schema']}; this genbench reads up to {SCHEMA}, install a newer")
+        if name in seen:
+            raise BadInput(f"{where}: a second run with the id {name}; keep one of them")
+        seen.add(name)
+        records = tuple(_make(Record, score, where) for score in scores)
+        if wrong := [r for r in records if not isinstance(r.value, int | float | None)]:
+            raise BadInput(f"{where}: {wrong[0].metric} has the value {wrong[0].value!r}, which is no number")
+        results.append(Result(_run(values, where), records, (folder or path.parent) / name))
+    return results

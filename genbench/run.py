@@ -21,6 +21,7 @@ from genbench.catalogue import load, resolve
 from genbench.errors import BadInput, Diverged, NotApplicable
 from genbench.evidence import Desk, Exam, needs
 from genbench.metric import Metric
+from genbench.nearest import keep_nearest
 from genbench.record import (
     PARTIAL,
     Asked,
@@ -138,6 +139,8 @@ class Workshop:
         with aside(model, seed):
             desk = Desk(replace(exam, earlier=earlier(evidence)), model, evidence, seed)
             self.records += score(desk, self.wanted, at)
+        if at == 1.0:
+            keep_nearest(evidence, exam)
         write_scores(self.folder, self.records)
 
     def fit(self, run: Run, progress: Callable[[Stream], None] | None) -> None:

@@ -165,12 +165,33 @@ def test_a_folder_of_images_is_a_task(tmp_path, genbench):
     "words", [["--help"], ["list", "models"], ["list", "tasks", "--json"], ["list", "benchmarks"], ["run", "--help"]]
 )
 def test_what_must_be_quick_imports_no_torch(words, tmp_path, genbench):
+    assert without_torch(words, tmp_path)
+
+
+def without_torch(words, folder):
+    """Whether the command ends well in a process of its own, in which torch was never imported."""
     code = (
         f"import sys; sys.argv = ['genbench', *{words!r}]\nimport genbench.cli\ntry: genbench.cli.main()\n"
         "except SystemExit as e: print(bool(e.code) or 'torch' in sys.modules, file=sys.stderr)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert said.stderr.strip() == "False"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    return said.stderr.strip() == "False"
+
+
+def test_a_page_is_made_again_without_torch_from_runs_or_from_records(tmp_path, genbench):
+    (tmp_path / "benchmarks.yaml").write_text(GOOD + "  seeds: 1\n")
+    assert genbench("run", "mine").returncode == 0
+    assert "| [mine](mine/README.md) | Does it work? |" in (tmp_path / "reports/README.md").read_text()
+    records = "reports/mine/records.jsonl"
+    assert without_torch(["report", "mine", "--out", "again"], tmp_path)
+    assert without_torch(["report", "mine", "--records", records, "--out", "alone"], tmp_path)
+    assert without_torch(["report", "yours", "--records", records, "--out", "yours"], tmp_path)
+    assert without_torch(["report", "--compare", "again", records, "--out", "both"], tmp_path)
+    pages = [tmp_path / name for name in ("reports/mine", "again", "alone", "yours")]
+    assert len({(page / "scores.csv").read_text().count("ring8") for page in pages}) == 1
+    assert len({(page / "index.html").read_bytes() for page in pages[:2]}) == 1
+    assert "What came of yours?" in (tmp_path / "yours/README.md").read_text()
+    refused(genbench("report", "mine", "--records", "none.jsonl"), "none.jsonl", "records.jsonl")
 
 
 def test_listed_as_json(tmp_path, genbench):

@@ -11,6 +11,7 @@ from baselines.play import Player, play
 from genbench import catalogue, checkpoint
 from genbench import run as running
 from genbench.budget import Budget, Stream
+from genbench.evidence import learnt
 from genbench.record import PARTIAL, Asked, Wanted, read_run, read_scores
 from genbench.task import Real, Rows, Spec, Task
 
@@ -184,6 +185,22 @@ def test_a_killed_run_ends_in_the_same_bits(model, saves, tmp_path, monkeypatch)
     costs = [read_run(tmp_path / name / whole.id).cost for name in ("whole", "cut")]
     assert costs[0]["examples"] == costs[1]["examples"]
     assert costs[0]["flops"] == costs[1]["flops"] is not None
+
+
+def test_the_nearest_training_rows_are_kept_beside_pictures_alone(tmp_path):
+    """By brute force; the thief's are nearer than any other's: its samples themselves, but for their noise."""
+    gaps = []
+    rows = learnt(catalogue.load("tasks", "digits")()).x
+    for model in ("pca", "thief"):
+        run = running.run(asked(model, "digits", at=()), METRICS[:1], tmp_path)
+        kept = load_file(tmp_path / run.id / "evidence/1.00/Nearest.safetensors")
+        apart = (kept["fake"][:, None] - rows[None]).flatten(2).square().sum(2)
+        assert torch.equal(kept["train"], rows[apart.argmin(1)])
+        assert len(kept["fake"]) == 12
+        gaps.append(apart.min(1).values)
+    assert gaps[1].max() < gaps[0].min()
+    run = running.run(asked("pca", at=()), METRICS[:1], tmp_path)
+    assert not list((tmp_path / run.id).rglob("Nearest*"))
 
 
 # Gone wrong

@@ -18,7 +18,7 @@ from genbench.errors import BadInput
 from genbench.record import Result, digest, write_whole
 from genbench.report import page as pages
 from genbench.report.figure import FORMATS, Figure, slug
-from genbench.report.figures import figures
+from genbench.report.figures import figures, ranks
 from genbench.report.published import beside
 from genbench.report.tables import REFERENCES, make_table
 
@@ -58,6 +58,7 @@ def report(page: Page, results: Sequence[Result], out: Path) -> Path:
     tables = [make_table(task, page.models, page.metrics, results) for task in page.tasks]
     palette = {model: i for i, model in enumerate(m for m in page.models if m not in REFERENCES)}
     drawn = {table.task: figures(table, results, palette) for table in tables}
+    drawn[""] = [figure] if (figure := ranks(tables, palette)) else []  # of the page as a whole
     wanted = [figure for made in drawn.values() for figure in made]
 
     before = read_manifest(out)

@@ -15,7 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
@@ -153,9 +153,15 @@ def curves(data: dict[str, Any]) -> Canvas:
         scaled(ax, seen)
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
-        ax.xaxis.set_major_formatter(PercentFormatter(1))
-        ax.set_xlim(0, 1.03)
-    beneath(axes, "share of the budget")
+        spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
+        if spent and max(spent) > 30 * min(spent) and data["label"] != "training examples":
+            ax.set_xscale("log")
+            decades(ax.xaxis, max(spent) / min(spent))
+        else:
+            ax.set_xlim(0, 1.03 * max(spent, default=1.0))
+            if max(spent, default=1.0) >= 1e4:
+                ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    beneath(axes, data["label"])
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas
 
@@ -168,6 +174,10 @@ def costs(data: dict[str, Any]) -> Canvas:
         for path in panel.get("paths", []):
             ends = [points[m] for m in path if m in points]
             ax.plot([p["x"] for p in ends], [p["y"] for p in ends], color=FAINT, linewidth=0.8, zorder=1)
+        best = [points[m] for m in panel.get("front", [])]
+        ax.plot(
+            [p["x"] for p in best], [p["y"] for p in best], color="#cccccc", linewidth=3, zorder=1, marker="o", ms=9
+        )
         for model, p in points.items():
             ax.errorbar(
                 p["x"],
@@ -279,7 +289,30 @@ def traces(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def ranks(data: dict[str, Any]) -> Canvas:
+    """Critical differences, as scikit-posthocs draws them."""
+    import pandas as pd
+    from scikit_posthocs import critical_difference_diagram, posthoc_nemenyi_friedman
+
+    panels, palette = data["panels"], data["palette"]
+    most = max(len(panel["scores"]) for panel in panels)
+    canvas = Canvas(figsize=(WIDTH, len(panels) * (0.55 + 0.13 * most)))
+    for ax, panel in zip(canvas.subplots(len(panels), squeeze=False).flat, panels, strict=True):
+        scores = pd.DataFrame(panel["scores"])
+        mean = scores.rank(axis=1, ascending=panel["lower"]).mean()
+        inks = {model: colour(palette, model) for model in panel["scores"]}
+        alike = posthoc_nemenyi_friedman(scores)
+        critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
+                                    label_fmt_right=" {label} ({rank:.2g})", label_props={"color": INK})  # fmt: skip
+        low, high = ax.get_xlim()
+        ax.set_xlim(low - 0.25 * (high - low), high + 0.25 * (high - low))  # room for names
+        ax.set_title(panel["title"])
+        ax.grid(visible=False)
+    return canvas
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
-    "curves": curves, "costs": costs, "samples": samples, "reconstructions": reconstructions, "codes": codes,
-    "rates": costs, "manifolds": samples, "filters": samples, "traces": traces,
+    "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
+    "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
+    "traces": traces, "ranks": ranks, "nearest": reconstructions,
 }  # fmt: skip

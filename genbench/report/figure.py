@@ -34,10 +34,11 @@ class Figure:
     caption: str
     alt: str
     data: dict[str, Any]
+    folded: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.kind}-{slug(self.task)}"
+        return f"{self.kind}-{slug(self.task)}" if self.task else self.kind
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from textwrap import wrap
 from typing import Any
@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.record import Result, to_lines
 from genbench.report.figure import Figure, slug
-from genbench.report.tables import COSTS, Cell, Column, Table
+from genbench.report.tables import COSTS, Cell, Column, Table, matrix
 
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -139,10 +139,44 @@ def facts(
         "name": name, "question": " ".join(question.split()), "reproduce": reproduce.strip(), "verdicts": verdicts,
         "tables": tables, "figures": figures, "published": published,
         "seeds": sorted({r.run.asked.seed for r in results}),
-        "ill": [r for r in results if r.run.status != "ok"], "runs": len(results),
+        "ill": troubles(results), "runs": len(results), "matrix": matrix(tables), "answer": answer(verdicts),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
     }  # fmt: skip
+
+
+@dataclass
+class Trouble:
+    """What befell a model on a task, in one or several of its seeds; the traceback is the first one's."""
+
+    model: str
+    task: str
+    status: str
+    why: str
+    traceback: str
+    seeds: list[int] = field(default_factory=list)
+
+    @property
+    def which(self) -> str:
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+
+
+def troubles(results: Sequence[Result]) -> list[Trouble]:
+    found: dict[tuple[str, ...], Trouble] = {}
+    for r in results:
+        if r.run.status != "ok":
+            what = (r.model, r.task, r.run.status, r.run.why)
+            found.setdefault(what, Trouble(*what, r.run.traceback)).seeds.append(r.run.asked.seed)
+    return list(found.values())
+
+
+def answer(verdicts: Sequence[Any]) -> str:
+    """How the findings came out, in one sentence."""
+    counts = Counter(v.verdict for v in verdicts)
+    said = [f"{counts['shown']} of {len(verdicts)} finding{'s are' if len(verdicts) != 1 else ' is'} shown"]
+    for word, count in ((word, counts[word]) for word in ("not shown", "undecided")):
+        said += [f"{count} {'is' if count == 1 else 'are'} {word}"] if count else []
+    return f"{', '.join(said)}." if verdicts else "No findings are stated."
 
 
 def scores_csv(tables: Sequence[Table]) -> str:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from genbench.errors import BadInput
 from genbench.record import Result
 from genbench.report.figure import Figure
-from genbench.report.tables import Table, final
+from genbench.report.tables import REFERENCES, Table, final
 
 SHEET, STRIP, POINTS = 64, 16, 1000  # images of a sheet and of a strip, points of a plane
 
@@ -59,6 +59,22 @@ def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
         "samples", table.task, "Samples", f"{what}; seed {', '.join(map(str, sorted(seeds)))}.",
         f"Samples on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": real if flat else None},
     )  # fmt: skip
+
+
+def nearest(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """Samples, and beneath each the training row that is nearest to it."""
+    shown: dict[str, np.ndarray] = {}
+    for model, run in entrants(table, runs):
+        pair = kept(run, "Nearest", "fake", "train")
+        if model not in REFERENCES and pair and pictures(pair[0]):
+            shown[model], shown[f"nearest to {model}"] = (_bytes(x) for x in pair)
+    return Figure(
+        "nearest", table.task, "The nearest training rows",
+        "The first samples of each model, and beneath each the training row that is nearest to it, as their numbers "
+        "lie; first seed.",
+        f"Samples on {table.task}, each with its nearest training row, of {', '.join(list(shown)[::2])}.",
+        {"strips": shown},
+    ) if shown else None  # fmt: skip
 
 
 def drawable(x: np.ndarray) -> bool:

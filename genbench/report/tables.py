@@ -127,8 +127,40 @@ class Table:
         """The references, then family by family."""
         return [(family, list(rows)) for (_, family), rows in groupby(self.rows, lambda r: (r.reference, r.family))]
 
+    @property
+    def families(self) -> bool:
+        return any(row.family for row in self.rows)
+
     def cell(self, model: str, key: str) -> Cell | None:
         return next((c for row in self.rows if row.model == model for c in row.cells if c.column.key == key), None)
+
+
+@dataclass
+class Asked:
+    model: str
+    family: str
+    marks: list[tuple[int, str]]
+
+
+@dataclass
+class Matrix:
+    """Which models could be scored by which metrics: on how many tasks, and why not on the others."""
+
+    metrics: list[str]
+    rows: list[Asked]
+
+
+def matrix(tables: Sequence[Table]) -> Matrix:
+    metrics = list(dict.fromkeys(c.metric for table in tables for c in table.columns))
+    rows: dict[str, Asked] = {}
+    for row in (row for table in tables for row in table.rows if not row.reference):
+        asked = rows.setdefault(row.model, Asked(row.model, row.family, [(0, "")] * len(metrics)))
+        for i, metric in enumerate(metrics):
+            cells = [c for c in row.cells if c.column.metric == metric]
+            count, why = asked.marks[i]
+            reasons = "; ".join(unique([why, *(c.why for c in cells)]))
+            asked.marks[i] = (count + any(c.mean is not None for c in cells), reasons)
+    return Matrix(metrics, list(rows.values()))
 
 
 def family(ref: str) -> str:
