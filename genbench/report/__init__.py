@@ -19,7 +19,7 @@ from genbench.record import Result, digest, write_whole
 from genbench.report import page as pages
 from genbench.report.figure import FORMATS, Figure, slug
 from genbench.report.figures import figures, ranks
-from genbench.report.published import beside
+from genbench.report.published import held_against
 from genbench.report.tables import REFERENCES, make_table
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def report(page: Page, results: Sequence[Result], out: Path) -> Path:
 
     images = {figure.name: ensure(figure, out / "figures", before.get("figures", {})) for figure in wanted}
     verdicts = [spec.judge(name, results) for name, spec in page.findings.items()]
-    theirs = beside(page.published, tables)
+    theirs = held_against(page.published, tables)
     facts = pages.facts(page.name, page.question, page.reproduce, verdicts, tables, drawn, theirs, results)
     texts = {
         "index.html": pages.html_page(facts, images),

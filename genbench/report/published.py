@@ -46,7 +46,7 @@ def surely(a: Student, b: Student, lower: bool) -> bool:
     return (b - a if lower else a - b).above(0) <= TAIL
 
 
-def beside(published: Mapping[str, Published], tables: Sequence[Table]) -> list[Beside]:
+def held_against(published: Mapping[str, Published], tables: Sequence[Table]) -> list[Beside]:
     """Every printed table with the scores of ours."""
     made = []
     for name, theirs in published.items():
