@@ -161,11 +161,11 @@ def to_lines(things: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """JSON lines; a torn or foreign line is named, not guessed at."""
+    """JSON lines; a torn or foreign line is named, not guessed at. NaN, which some writers know, is null."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
+                yield json.loads(line, parse_constant=lambda _: None)
             except json.JSONDecodeError as error:
                 raise BadInput(f"{path}:{number}: not a line of JSON ({error.msg}); delete it and run again") from None
 
@@ -194,6 +194,10 @@ def read_run(folder: Path) -> Run:
         raise BadInput(f"{path}: not a run of genbench ({error}); delete the folder and run again") from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: a record of schema {schema}, this genbench reads {SCHEMA}; run again to replace it")
+    return _run(values, path)
+
+
+def _run(values: dict[str, Any], path: Path) -> Run:
     asked = values.pop("asked", {})
     asked["at"] = tuple(asked.get("at", ()))
     run: Run = _make(Run, {**values, "asked": _make(Asked, asked, path)}, path)
@@ -243,4 +247,30 @@ def read_results(folder: Path, ids: Iterable[str] | None = None) -> list[Result]
         name = child.name.removesuffix(PARTIAL)
         if (wanted is None or name in wanted) and (child / "run.json").exists():
             results.append(Result(read_run(child), tuple(read_scores(child)), child))
+    return results
+
+
+def read_records(path: Path) -> list[Result]:
+    """The runs of a report's records.jsonl, of this schema or an older one. BadInput names the line that is none."""
+    results: list[Result] = []
+    seen: set[str] = set()
+    try:
+        lines = list(read_lines(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}: {error}; give a report's records.jsonl") from None
+    for number, values in enumerate(lines, 1):
+        where = Path(f"{path}:{number}")
+        if not isinstance(values, dict) or not {"id", "schema", "asked", "scores"} <= values.keys():
+            lacks = {"id", "schema", "asked", "scores"} - (values.keys() if isinstance(values, dict) else set())
+            raise BadInput(f"{where}: not a run, it lacks {', '.join(sorted(lacks))}; give a report's records.jsonl")
+        name, scores = values.pop("id"), values.pop("scores")
+        if values["schema"] not in range(1, SCHEMA + 1):
+            raise BadInput(f"{where}: schema {values['schema']}; this genbench reads up to {SCHEMA}, install a newer")
+        if name in seen:
+            raise BadInput(f"{where}: a second run with the id {name}; keep one of them")
+        seen.add(name)
+        records = tuple(_make(Record, score, where) for score in scores)
+        if wrong := [r for r in records if not isinstance(r.value, int | float | None)]:
+            raise BadInput(f"{where}: {wrong[0].metric} has the value {wrong[0].value!r}, which is no number")
+        results.append(Result(_run(values, where), records, path.parent / name))
     return results
