@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -205,6 +208,11 @@ def test_a_number_that_is_gone_cannot_be_told():
     assert only(nan, arm(OLD)).why == "NEW has no number: the value is nan"
     both = [replace(r, scores=(*r.scores, record("log_likelihood", 1.0))) for r in arm(OLD)]
     assert compare(arm(OLD), both).notes == ["only in OLD: log_likelihood on digits (vae)"]
+
+
+def test_nothing_of_it_imports_torch():
+    words = "import sys, genbench.compare, genbench.report.comparison; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
 
 
 def test_exit_codes():

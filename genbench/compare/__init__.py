@@ -98,7 +98,7 @@ def compare(new: Sequence[Result], old: Sequence[Result], margin: float = MARGIN
         for metric in sorted(mine.keys() | theirs.keys()) if mine and theirs else ():
             if metric not in mine or metric not in theirs:
                 alone[f"only in {'NEW' if metric in mine else 'OLD'}: {metric} on {task}"].append(model)
-            elif reason := scored_apart(mine[metric].values(), theirs[metric].values()):
+            elif reason := scored_apart(mine[metric], theirs[metric]):
                 refused[f"{metric} on {task}: {reason}"].append(model)
             else:
                 for key, by_seed in mine[metric].items():

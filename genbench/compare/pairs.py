@@ -68,16 +68,14 @@ def by_metric(runs: Sequence[Result]) -> dict[str, dict[str, dict[int, Record]]]
     return found
 
 
-def scored_apart(new: Iterable[Scored], old: Iterable[Scored]) -> str:
-    """Why two arms' records of a metric are no numbers of one kind; empty where they are."""
-    arms = [[s for by_seed in keyed for s in by_seed.values()] for keyed in (new, old)]
-    for what in ("key", "version", "better"):
-        mine, theirs = ({getattr(s, what) for s in arm} for arm in arms)
-        if mine != theirs or (what != "key" and len(mine) > 1):
-            name = {"key": "another space or other options,", "version": "version", "better": "the better direction"}[
-                what
-            ]
-            return f"{name} {' and '.join(sorted(mine))} against {' and '.join(sorted(theirs))}"
+def scored_apart(new: Mapping[str, Scored], old: Mapping[str, Scored]) -> str:
+    """Why two arms' records of a metric, by key, are no numbers of one kind; empty where they are."""
+    if new.keys() != old.keys():
+        return f"another space or other options, {' and '.join(sorted(new))} against {' and '.join(sorted(old))}"
+    for what in ("version", "better"):
+        mine, theirs = ({getattr(s, what) for scored in arm.values() for s in scored.values()} for arm in (new, old))
+        if mine != theirs or len(mine) > 1:
+            return f"{what} {' and '.join(sorted(mine))} against {' and '.join(sorted(theirs))}"
     return ""
 
 
