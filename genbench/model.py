@@ -79,7 +79,12 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector)
+class Mover(Protocol):
+    def path(self) -> Tensor:
+        """The joint moves (t, d) after each round of a game, the one it began at first."""
+
+
+CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Mover)
 
 
 # The taxonomy of generative models (Goodfellow, 2016, figure 9), each family by the method that gives it away. The
