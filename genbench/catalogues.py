@@ -79,7 +79,7 @@ METRICS = {
     "duality_gap": "genbench.metrics.games:duality_gap",
     "game_value": "genbench.metrics.games:game_value",
     "convergence_rate": "genbench.metrics.games:convergence_rate",
-    "spectral_radius": "genbench.metrics.games:spectral_radius",
+    "asymptotic_rate": "genbench.metrics.games:asymptotic_rate",
     "cycling": "genbench.metrics.games:cycling",
     "rotation": "genbench.metrics.games:rotation",
     "psnr": "genbench.metrics.pairs:psnr",

@@ -1,8 +1,12 @@
-"""Where the players of a game go: how far from an equilibrium, how fast, and whether round and round."""
+"""Where the players of a game go: how far from an equilibrium, how fast, and whether round and round.
+
+A path is one draw, of where it began: n is 1.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,7 +40,7 @@ def distances(e: Path, average: bool = False) -> Tensor:
 def last(values: Tensor) -> Estimate:
     """The last of them (t,); its error is how much the last tenth still swings, one standard deviation."""
     tail = values[-max(1, len(values) // 10) :]
-    return Estimate(float(values[-1]), float(tail.std(correction=0)), len(values))
+    return Estimate(float(values[-1]), float(tail.std(correction=0)), 1)
 
 
 @metric("lower", version="1", unit="length of joint moves")
@@ -75,19 +79,19 @@ def game_value(e: Path) -> Estimate:
     at_least(2, points=e.points)
     half = e.paid[len(e.paid) // 2 :]
     early, late = half[: math.ceil(len(half) / 2)].mean(), half[len(half) // 2 :].mean()
-    return Estimate(float(half.mean()), float((late - early).abs() / 2), len(e.paid))
+    return Estimate(float(half.mean()), float((late - early).abs() / 2), 1)
 
 
-@metric("lower", version="1", unit="times the distance, a move")
+@metric("higher", version="1", unit="nats a move")
 def convergence_rate(e: Path) -> Estimate:
-    """By what the distance to the nearest equilibrium is multiplied at each move of a path (t, d).
+    """How fast the distance to the nearest equilibrium falls along a path (t, d); below 0 where it grows.
 
-        exp of the least-squares slope of log distance against moves, over their latter half
+        minus the least-squares slope of log distance against moves, over their latter half
 
-    of those before the distance first falls to 1e-11, where rounding rules. Below 1 it converges, above 1 it leaves.
-    Near the equilibrium it is the `spectral_radius`. The error is the slope's, as if distances about the line were
-    independent; two points have none, and 0 is said. Raises BadInput below 2 points; NotApplicable where no
-    equilibrium is known, or play begins at one.
+    of those before the distance first falls to 1e-11, where rounding rules. Near the equilibrium it is the
+    `asymptotic_rate`. The error is the slope's, as if distances about the line were independent; of two points, which
+    have none, 0 is said. Raises BadInput below 2 points; NotApplicable where no equilibrium is known, or play begins
+    at one.
     """
     far = distances(e)
     arrived = (far <= FLOOR).nonzero()
@@ -96,34 +100,32 @@ def convergence_rate(e: Path) -> Estimate:
         raise NotApplicable("it is at the equilibrium from the beginning; there is no rate to measure")
     far = far[min(len(far) // 2, len(far) - 2) :].log()
     slope = stats.slope(range(len(far)), far.tolist())
-    rate = math.exp(slope.value)
-    return Estimate(rate, rate * slope.error if math.isfinite(slope.error) else 0.0, len(far))
+    return Estimate(-slope.value, slope.error if math.isfinite(slope.error) else 0.0, 1)
 
 
-@metric("lower", version="1", unit="times the distance, a move")
-def spectral_radius(e: Spread) -> Estimate:
-    """The factor a move of the linearised update, whose Jacobian A carries what began beside an equilibrium away.
+@metric("higher", version="1", unit="nats a move")
+def asymptotic_rate(e: Spread) -> Estimate:
+    """-log rho, rho the spectral radius of the update's Jacobian A beside an equilibrium (Varga, 1962, section 3.2).
 
-        (rho(J_t) / rho(J_s))^(1 / (t - s)),   J_t = d x_t / d x_0 (t, d, d),   s = t / 2 rounded down
+        -1 / (t - s) log(rho(J_t) / rho(J_s)),   J_t = d x_t / d x_0 (t, d, d),   s = t / 2 rounded down
 
-    With J_t = A^t that is rho(A) exactly; where the update also remembers, its largest root as t grows. The error is
-    its difference from the same with s a third of t. Raises BadInput below 2 places or where they are not square;
-    NotApplicable where the end does not depend on the beginning.
+    With J_t = A^t that is -log rho(A) exactly; where the update also remembers, its largest root's as t grows. The
+    error is its difference from the same with s a third of t. Raises BadInput below 2 places or where they are not
+    square; NotApplicable where the end does not depend on the beginning.
     """
-    at_least(2, jacobians=e.jacobians)
-    J = e.jacobians
-    if J.ndim != 3 or J.shape[1] != J.shape[2]:
-        raise BadInput(f"jacobians has shape {tuple(J.shape)}, expected (t, d, d)")
-    t = len(J) - 1
+    J, t = squares(e.jacobians), len(e.jacobians) - 1
+    sizes = [float(torch.linalg.eigvals(J[i]).abs().max()) for i in (t // 3, t // 2, t)]
+    if min(sizes) <= 0:
+        raise NotApplicable("where it ends does not depend on where it began")
+    third, half = (math.log(sizes[i] / sizes[2]) / (t - s) for i, s in enumerate((t // 3, t // 2)))
+    return Estimate(half, abs(half - third), 1)
 
-    def factor(s: int) -> float:
-        sizes = [float(torch.linalg.eigvals(J[i]).abs().max()) for i in (s, t)]
-        if min(sizes) <= 0:
-            raise NotApplicable("where it ends does not depend on where it began")
-        return float((sizes[1] / sizes[0]) ** (1 / (t - s)))
 
-    radius = factor(t // 2)
-    return Estimate(radius, abs(radius - factor(t // 3)), t)
+def squares(jacobians: Tensor) -> Tensor:
+    at_least(2, jacobians=jacobians)
+    if jacobians.ndim != 3 or jacobians.shape[1] != jacobians.shape[2]:
+        raise BadInput(f"jacobians has shape {tuple(jacobians.shape)}, expected (t, d, d)")
+    return jacobians
 
 
 @metric("lower", version="1", unit="of the first swing")
@@ -141,7 +143,7 @@ def cycling(e: Path) -> Estimate:
     )
     if not first > 0:
         raise NotApplicable("it never moved")
-    return Estimate(fourth / first, abs(fourth - third) / first, len(e.points))
+    return Estimate(fourth / first, abs(fourth - third) / first, 1)
 
 
 @metric("neither", version="1", unit="of an eigenvalue")
@@ -152,14 +154,10 @@ def rotation(e: Field) -> Estimate:
     where they only go round each other. The error is the standard error over points. Raises BadInput below 2 points
     or where they are not square; NotApplicable where the field is flat.
     """
-    at_least(2, jacobians=e.jacobians)
-    J = e.jacobians
-    if J.ndim != 3 or J.shape[1] != J.shape[2]:
-        raise BadInput(f"jacobians has shape {tuple(J.shape)}, expected (t, d, d)")
-    values = torch.linalg.eigvals(J)
+    values = torch.linalg.eigvals(squares(e.jacobians))
     size = values.abs()
     if not bool((size.amax(1) > 0).all()):
         raise NotApplicable("the field is flat; nothing turns")
     known = size > 1e-9 * size.amax(1, keepdim=True)
     turning = torch.where(known, values.imag.abs() / size, 0.0).sum(1) / known.sum(1)
-    return mean(turning)
+    return replace(mean(turning), n=1)

@@ -186,5 +186,5 @@ def random_matrix(n: int = 5, seed: int = 2) -> Task:
 @on_cpu
 def chase_mixed() -> Task:
     """`chase` among three angles, of which mixtures may be played: now min max and max min are both 0."""
-    angles = torch.arange(3) * (2 * torch.pi / 3)
+    angles = torch.arange(3, dtype=torch.float64) * (2 * torch.pi / 3)
     return matrix("chase-mixed", (angles[:, None] - angles).cos())
