@@ -101,8 +101,13 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
+class Mover(Protocol):
+    def path(self) -> Tensor:
+        """The joint moves (t, d) after each round of a game, the one it began at first."""
+
+
 CAPABILITIES: tuple[type, ...] = (
-    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic,
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover,
 )  # fmt: skip
 
 

@@ -24,9 +24,17 @@ ELSEWHERE = ("ms_ssim", "lpips")  # they take large images, and weights: tests/k
 NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
-IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
-# rows of a grid, of a course and of a trace are not draws: where each lies is asked
-IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss")
+IN_PARTS = (
+    "frechet_debiased",
+    "wasserstein_bracket",
+    "statistical_distance_bound",
+    "wasserstein_critic_bound",
+    "cycling",
+)
+GAMES = (evidence.Path, evidence.Spread, evidence.Field)
+IN_ROUNDS = [name for name in catalogue.names("metrics") if catalogue.load("metrics", name).evidence in GAMES]
+# rows of a grid, a course, a trace or a path are no draws: where each one lies is what is asked
+IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss", *IN_ROUNDS)
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -94,6 +102,15 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"known": noise.normal(size=n), "said": noise.normal(size=n)}
     if kind is evidence.Pictures:
         return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
+    if kind is evidence.Path:
+        points = noise.normal(size=(n, d))
+        averages = points.cumsum(0) / np.arange(1, n + 1)[:, None]
+        return {
+            "points": points, "paid": points[:, 0], "equilibria": np.zeros((2, d)), "gaps": np.abs(points).sum(1),
+            "average_gaps": np.abs(averages).sum(1),
+        }  # fmt: skip
+    if kind is evidence.Spread or kind is evidence.Field:
+        return {"jacobians": noise.normal(size=(n, d, d))}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -304,6 +321,10 @@ def freeze():
             "Scores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "Scores.fake": waves(48, 1, 0.6)[:, 0],
             "LipschitzScores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "LipschitzScores.fake": waves(48, 1, 0.6)[:, 0],
             "Odds.known": waves(64, 1, 0.5)[:, 0], "Odds.said": waves(64, 1, 0.6)[:, 0],
+            "Path.points": (rows := waves(40, 2, 0.3)), "Path.paid": rows.prod(1),
+            "Path.equilibria": waves(2, 2, 0.2), "Path.gaps": rows.abs().sum(1),
+            "Path.average_gaps": 0.5 * rows.abs().sum(1),
+            "Spread.jacobians": waves(20, 4, 0.4).view(20, 2, 2), "Field.jacobians": waves(20, 9, 0.6).view(20, 3, 3),
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),
             "PairedImages.again": (0.5 + 0.4 * waves(72, 12, 0.12)).view(6, 1, 12, 12),
         },

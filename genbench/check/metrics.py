@@ -52,6 +52,21 @@ def judged(fault: float) -> dict[str, Any]:
     return {"train": train, "labels": which, "real": blobs(N)[0], "fake": blobs(N)[0] + fault * torch.randn(N, D)}
 
 
+def path(fault: float) -> dict[str, Any]:
+    """A spiral: into the equilibrium, or out of it and without end where there is a fault."""
+    t = torch.arange(N, dtype=torch.float64)
+    radius = torch.exp((fault - 1) * t / 100)
+    points = torch.stack([radius * (t / 9).cos(), radius * (t / 9).sin()], 1)
+    return {"points": points, "paid": points.prod(1), "equilibria": torch.zeros(2, 2), "gaps": radius,
+            "average_gaps": radius / 2}  # fmt: skip
+
+
+def turns(fault: float) -> torch.Tensor:
+    """The powers of a rotation that also shrinks, or grows where there is a fault."""
+    A = (0.9 + fault / 10) * torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
+    return torch.stack([torch.linalg.matrix_power(A, t) for t in range(20)])
+
+
 MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Samples: samples,
     evidence.Features: samples,
@@ -91,6 +106,12 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Scores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
     evidence.LipschitzScores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
     evidence.Odds: lambda fault: {"known": (known := torch.randn(N)), "said": known + fault * torch.randn(N)},
+    evidence.Path: path,
+    evidence.Spread: lambda fault: {"jacobians": turns(fault)},
+    evidence.Field: lambda fault: {
+        "jacobians": turns(fault),
+        **{name: torch.randn(9, 2) for name in ("points", "ahead", "relaxed")},
+    },
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
     evidence.PairedImages: lambda fault: {
