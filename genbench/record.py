@@ -10,11 +10,12 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from genbench.errors import BadInput
+from genbench.errors import BadInput, writing
 
 SCHEMA = 1
 FINISHED = ("ok", "failed", "diverged", "skipped")
@@ -148,12 +149,23 @@ def plain(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write beside, then rename: the file is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write beside `path`; renamed when done, so that the file is whole or absent. Stopped if it cannot be."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def write_whole(path: Path, text: str) -> None:
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def to_lines(things: Iterable[Mapping[str, Any]]) -> str:
