@@ -137,7 +137,7 @@ class Stream:
     meters: dict[str, Meter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        device = self.task.train.x.device
+        device = self.task.valid.x.device  # training rows may lie on disk
         self.noise = torch.Generator(device=device).manual_seed(self.seed)
         self.order = torch.empty(0, dtype=torch.int64, device=device)
         self.ready = self.task.train[:0]

@@ -43,10 +43,13 @@ def save(tree: Any, path: Path) -> None:
 
 
 def load(path: Path) -> Any:
-    """The tree again; tuples come back as lists."""
-    with safe_open(path, framework="pt", device="cpu") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        tree = json.loads(file.metadata()["tree"])
+    """The tree again; tuples come back as lists. None where there is no such file, or no whole one."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tree = json.loads(file.metadata()["tree"])
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError):
+        return None
 
     def unpack(node: Any) -> Any:
         if not isinstance(node, dict):

@@ -144,7 +144,7 @@ class Workshop:
     def fit(self, run: Run, progress: Callable[[Stream], None] | None, leaving: Callable[[], bool]) -> None:
         """Train and score; the outcome goes into `run`, whatever it is."""
         asked = self.asked
-        restored = checkpoint.load(self.saved) if self.saved.exists() else None
+        restored = checkpoint.load(self.saved)
         if restored is None:
             shutil.rmtree(self.folder / "evidence", ignore_errors=True)
         else:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import BadInput
+from genbench.tasks.tables import Table, pictures
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 LOSSY = {".jpg", ".jpeg"}
@@ -62,24 +63,24 @@ def decoded(file: Path) -> Tensor:
     return torch.from_numpy(pixels[..., :1] if grey else pixels).permute(2, 0, 1)
 
 
-def stacked(root: Path, size: int | None) -> tuple[Tensor, list[Path], str]:
+def stacked(root: Path, size: int | None) -> tuple[Table, list[Path], str]:
     """All images below a folder as bytes (n, c, h, w), their files, and what was done to them in words.
 
     Grey when all of them are, else colour. BadInput where sizes are mixed and no `size` is given.
     """
     files = below(root)
-    rows: list[Tensor] = []
     shapes: dict[tuple[int, int], Path] = {}
-    for file in files:
+
+    def read(file: Path) -> Tensor:
         image = decoded(file)
         shapes.setdefault(shape_of(image), file)
         if size is None and len(shapes) > 1:
             (a, first), (b, second) = shapes.items()
             two = f"{first} is {a[0]}x{a[1]} pixels, {second} is {b[0]}x{b[1]}"
             raise BadInput(f"{root}: mixed sizes: {two}; give a `size` (`--resize` of score) and all are resized to it")
-        rows.append(resized(image, size))
-    channels = max(len(image) for image in rows)
-    return torch.stack([image.expand(channels, -1, -1) for image in rows]), files, told(list(shapes), size)
+        return resized(image, size)
+
+    return pictures(map(read, files)), files, told(list(shapes), size)
 
 
 def channels_first(what: str, x: Tensor) -> Tensor:
