@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
+from reprlib import repr  # which keeps to the first few of anything
 from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
@@ -19,6 +21,7 @@ from genbench.finding import Claim
 from genbench.record import Asked, Wanted, digest, write_whole
 
 FILE = "benchmarks.yaml"
+MOST = 100_000  # keys and items of such a file
 Options = dict[str, Any]
 
 
@@ -30,7 +33,7 @@ def named(items: Any) -> Any:
     for item in items:
         pair = {item: {}} if isinstance(item, str) else item
         if not isinstance(pair, dict) or len(pair) != 1:
-            raise ValueError(f"expected a name or `name: {{option: value}}`, not {item!r}")
+            raise ValueError(f"expected a name or `name: {{option: value}}`, not {repr(item)}")
         (name, options), = pair.items()  # fmt: skip
         if name in found:
             raise ValueError(f"{name!r} stands twice; give the second a name of its own and `is: {name}`")
@@ -120,7 +123,7 @@ def slip(error: Mapping[str, Any]) -> str:
         return f"{where}: the key {error['loc'][-1]!r} is missing"
     if isinstance(error["input"], str) and looks_like_a_number(error["input"]):
         return f"{where}: {number_as_text(error['input'])}"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"[:300]
+    return f"{where}: {error['msg'].removeprefix('Value error, ')} (given: {repr(error['input'])})"[:300]
 
 
 def looks_like_a_number(text: str) -> bool:
@@ -142,18 +145,20 @@ def read(path: Path) -> dict[str, Benchmark]:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-        lines = dict(places(node)) if node else {}
+        found = list(islice(places(node), MOST)) if node else []
+        if len(found) == MOST:  # before it is unfolded
+            raise BadInput(f"more than {MOST:,} keys; its aliases unfold to too much")
+        values, lines = yaml.safe_load(text), dict(found)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 text ({error.reason})") from None
-    except yaml.YAMLError as error:
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except Exception as error:  # not YAMLError alone: each kind of value fails in its own way
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise BadInput(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise BadInput(f"{path}: expected benchmarks by name, each with question, tasks, models, metrics, budget")
     try:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from genbench.errors import Diverged
+from genbench.errors import Diverged, Stopped
 from genbench.task import Batch, Rows, Task
 
 TRACED = 10  # every tenth turn of a player is traced: its loss, its gradient's norm, whether it is finite
@@ -127,6 +127,7 @@ class Stream:
     every: int | None = None
     restored: dict[str, Any] | None = None
     model: Any = None
+    leaving: Callable[[], bool] = bool  # whether the run was asked to stop at the end of this round
     progress: Callable[[Stream], None] | None = None
 
     used: int = field(default=0, init=False)
@@ -137,12 +138,12 @@ class Stream:
     meters: dict[str, Meter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        device = self.task.train.x.device
+        device = self.task.valid.x.device  # training rows may lie on disk
         self.noise = torch.Generator(device=device).manual_seed(self.seed)
         self.order = torch.empty(0, dtype=torch.int64, device=device)
         self.ready = self.task.train[:0]
         self.kept = 0  # examples used when the last checkpoint was written
-        self.observed = 0
+        self.observed = self.restored["stream"]["observed"] if self.restored else 0  # what was seen is not seen twice
         self.spent_seconds = 0.0
         self.started = time.perf_counter()
 
@@ -286,25 +287,28 @@ class Stage:
         self.stream.model.load_state_dict(saved["model"])
         for player in players:
             player.optimizer.load_state_dict(saved["optimizers"][player.name])
+        self.pending = saved["pending"]
         self.stream.restore(saved["stream"])
         self.stream.restored = None
 
     def checkpoint(self, players: Sequence[Any]) -> None:
-        """Called between rounds: keep all that the rest of the run depends on, when it is due."""
+        """Called between rounds: keep all that the rest of the run depends on, when it is due. Stopped when asked."""
         stream = self.stream
-        if stream.save is None or not stream.every or stream.used - stream.kept < stream.every:
-            return
-        if not hasattr(stream.model, "state_dict"):
-            return
-        with stream.off_the_clock():
-            stream.kept = stream.used
-            stream.save(
-                {
-                    "model": stream.model.state_dict(),
-                    "optimizers": {player.name: player.optimizer.state_dict() for player in players},
-                    "stream": stream.state(),
-                }
-            )
+        leaving = stream.leaving()
+        due = leaving or (stream.every and stream.used - stream.kept >= stream.every)
+        if due and stream.save and hasattr(stream.model, "state_dict"):
+            with stream.off_the_clock():
+                stream.kept = stream.used
+                stream.save(
+                    {
+                        "model": stream.model.state_dict(),
+                        "optimizers": {player.name: player.optimizer.state_dict() for player in players},
+                        "pending": self.pending,
+                        "stream": stream.state(),
+                    }
+                )
+        if leaving:
+            raise Stopped("asked to stop; the same command goes on from here")
 
     def turn(self, player: str) -> tuple[bool, AbstractContextManager[Any]]:
         """Open a player's turn: whether it is traced, and a context that counts FLOPs when it is sampled."""

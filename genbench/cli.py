@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from genbench import __version__
-from genbench.errors import BadInput, unknown
+from genbench.errors import BadInput, Stopped, unknown
 
 if TYPE_CHECKING:
     from genbench.bench import Benchmark, Plan
@@ -132,7 +133,7 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
         if not (folder / "run.json").exists():
             jobs.append(Job(asked, plan.metrics))
             continue
-        if (root / f"{asked.id}{PARTIAL}").exists():
+        if (root / f"{asked.id}{PARTIAL}" / "run.json").exists():
             raise BadInput(f"{folder}{PARTIAL} stands beside the finished run; delete one of them")
         done = read_run(folder)
         if done.status == "ok" and stale(read_scores(folder), plan.metrics, plan.versions):
@@ -210,6 +211,7 @@ def run(
     runs: RunsOption = RUNS,
     out: OutOption = None,
     processes: Annotated[int | None, typer.Option(help="Runs at a time; a process a core.")] = None,
+    memory: Annotated[float | None, typer.Option(min=0.5, help="Gigabytes a run may take; all.")] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
@@ -225,7 +227,7 @@ def run(
     print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
     if jobs:
         with watching(len(jobs)) as watcher:
-            ended = local.execute(jobs, root, watcher, processes)
+            ended = local.execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
@@ -399,9 +401,10 @@ def refuse(reason: str) -> NoReturn:
 
 def main() -> None:
     """The entry point: one line and exit code 2 for what a user can mend, 130 for Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # answered as Ctrl-C is
     try:
         code = app(standalone_mode=False)
-    except BadInput as error:
+    except (BadInput, Stopped) as error:
         refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -106,6 +106,10 @@ class Rows:
     def __getitem__(self, index: Tensor | slice) -> Rows:
         return Rows(self.x[index], None if self.y is None else self.y[index])
 
+    def part(self, index: Tensor) -> Rows:
+        """Some of the rows, for good; those that lie on disk stay there."""
+        return self[index]
+
     def __add__(self, other: Rows) -> Rows:
         y = None if self.y is None or other.y is None else torch.cat([self.y, other.y])
         return Rows(torch.cat([self.x, other.x]), y)
@@ -176,4 +180,4 @@ def splits(
     order = torch.randperm(len(rows), generator=noise) if shuffle else torch.arange(len(rows))
     train, *held = torch.split(order, [len(rows) - sum(sizes), *sizes])
     valid, test, spare = (rows[index].dequantised(spec.x, noise) for index in held)
-    return rows[train], valid, test, spare
+    return rows.part(train), valid, test, spare

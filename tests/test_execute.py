@@ -51,7 +51,7 @@ def test_each_death_is_a_status_and_the_neighbours_finish(tmp_path, monkeypatch)
     }  # fmt: skip
     assert "SIGKILL" in ended["things:Killed", 0][1]
     assert "exit code 7" in ended["things:Exits", 0][1]
-    assert "no end" in ended["things:Hangs", 0][1]
+    assert "no word" in ended["things:Hangs", 0][1]
     kept = {result.run.asked.model: result.run.status for result in read_results(tmp_path)}
     assert kept == {model: status for (model, _), (status, _) in ended.items()}
 

@@ -1,4 +1,4 @@
-"""One run: what is metered, what is left alone, and what becomes of one that goes wrong or is cut short."""
+"""One run: what is metered, what is left alone, and what becomes of one that goes wrong."""
 
 import json
 from dataclasses import replace
@@ -153,38 +153,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
     assert_same(tmp_path / "a" / run.id, tmp_path / "b" / run.id)
     other = running.run(asked("vae", seed=1), METRICS, tmp_path / "a")
     assert outcome(tmp_path / "a" / run.id)[0] != outcome(tmp_path / "a" / other.id)[0]
-
-
-# Cut short and taken up again
-
-
-class Cut(BaseException):
-    """A kill: nothing below catches it."""
-
-
-@pytest.mark.parametrize("model", ["vae", "gan", "wgan-gp"])
-@pytest.mark.parametrize("saves", [1, 2, 3])
-def test_a_killed_run_ends_in_the_same_bits(model, saves, tmp_path, monkeypatch):
-    whole = running.run(asked(model), METRICS, tmp_path / "whole")
-    real, count = checkpoint.save, []
-
-    def save_then_die(tree, path):
-        real(tree, path)
-        count.append(path)
-        if len(count) == saves:
-            raise Cut
-
-    monkeypatch.setattr(checkpoint, "save", save_then_die)
-    with pytest.raises(Cut):
-        running.run(asked(model), METRICS, tmp_path / "cut")
-    monkeypatch.undo()
-    assert (tmp_path / "cut" / f"{whole.id}{PARTIAL}").is_dir()
-    again = running.run(asked(model), METRICS, tmp_path / "cut")
-    assert again.status == "ok"
-    assert_same(tmp_path / "whole" / whole.id, tmp_path / "cut" / again.id)
-    costs = [read_run(tmp_path / name / whole.id).cost for name in ("whole", "cut")]
-    assert costs[0]["examples"] == costs[1]["examples"]
-    assert costs[0]["flops"] == costs[1]["flops"] is not None
 
 
 def test_the_nearest_training_rows_are_kept_beside_pictures_alone(tmp_path):
