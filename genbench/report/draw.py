@@ -213,6 +213,10 @@ def samples(data: dict[str, Any]) -> Canvas:
             continue
         ax.spines[:].set_visible(True)
         ax.spines[:].set_color("#cccccc")
+        if plane := data.get("planes", {}).get(model):
+            density, low, high = plane
+            box = (low[0], high[0], low[1], high[1])
+            ax.imshow(density, cmap="YlOrBr", alpha=0.6, extent=box, origin="lower", aspect="auto", zorder=0)
         ax.scatter(real[:, 0], real[:, 1], s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
         ax.scatter(
             fake[:, 0],
