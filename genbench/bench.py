@@ -54,6 +54,19 @@ class Spending(Strict):
     checkpoint: int | None = Field(None, gt=0)
 
 
+Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?( ± \d+(\.\d+)?)?$")]
+
+
+class Published(Strict):
+    """A column of somebody's table, in the digits of its print, for the page to show beside our own scores."""
+
+    source: str
+    protocol: str
+    task: str
+    metric: str
+    values: dict[str, Printed] = Field(min_length=2)
+
+
 class Benchmark(Strict):
     """One experiment: a question, who answers it on what, by what measure, and what would count as an answer."""
 
@@ -65,6 +78,7 @@ class Benchmark(Strict):
     seeds: int = Field(3, gt=0)
     at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((), strict=False)
     findings: dict[str, Claim] = {}
+    published: dict[str, Published] = {}
 
 
 Benchmarks = TypeAdapter(dict[str, Benchmark])
@@ -99,7 +113,8 @@ def slip(error: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         claims = {name for kind in get_args(get_args(Claim)[0]) for name in kind.model_fields}
-        known = claims if "findings" in error["loc"] else {*Benchmark.model_fields, *Spending.model_fields}
+        ours = {name for part in (Benchmark, Spending, Published) for name in part.model_fields}
+        known = claims if "findings" in error["loc"] else ours
         return str(unknown("key", str(error["loc"][-1]), known))
     if error["type"] == "missing":
         return f"{where}: the key {error['loc'][-1]!r} is missing"
@@ -172,7 +187,8 @@ def check_options(what: str, thing: Any, options: Options) -> None:
             raise unknown(f"option of {what}", name, list(parameters)[1:] if inspect.isclass(target) else parameters)
         wanted = hints.get(name, Any)
         try:
-            TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
+            adapter = TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))
+            adapter.validate_json(json.dumps(value, default=str), strict=True)  # where a list is a tuple too
         except ValidationError as problem:
             text = isinstance(value, str) and looks_like_a_number(value)
             reason = number_as_text(value) if text else f"{value!r}: {problem.errors()[0]['msg']}"
@@ -252,6 +268,14 @@ def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", check
     metrics = {metric: alias("metrics", metric, options, checked) for metric, options in benchmark.metrics.items()}
     models = {model: alias("models", model, options, checked) for model, options in benchmark.models.items()}
     tasks = {task: alias("tasks", task, options, checked) for task, options in benchmark.tasks.items()}
+    for table in benchmark.published.values():
+        for kind, names, known in (
+            ("task", [table.task], tasks),
+            ("model", table.values, models),
+            ("metric", [table.metric], {benchmark.metrics[name].get("is", name) for name in metrics}),
+        ):
+            for stranger in (name for name in names if name not in known):
+                raise unknown(f"{kind} of a published table", stranger, known)
     budget = benchmark.budget
     torch_version = provenance.versions().get("torch", "")
     asked = tuple(

@@ -130,6 +130,7 @@ class Stream:
     progress: Callable[[Stream], None] | None = None
 
     used: int = field(default=0, init=False)
+    asked: int = field(default=0, init=False)
     stage: int = field(default=0, init=False)
     stopped: str = field(default="", init=False)
     trace: list[dict[str, float | str | None]] = field(default_factory=list, init=False)
@@ -160,6 +161,16 @@ class Stream:
     def whole(self) -> Batch:
         """All training rows at once (as many as the budget still pays for, at random): for closed forms."""
         return self.draw(max(1, min(len(self.task.train), self.budget.examples - self.used)))
+
+    def query(self, x: Tensor) -> Tensor:
+        """The task's own log-density (n,) in nats of points x, each paid for by a row drawn. NotImplementedError where
+        the law is not known, RuntimeError when more is asked than was paid for."""
+        if self.task.log_prob is None:
+            raise NotImplementedError(f"the law of {self.task.name} is not known")
+        self.asked += len(x)
+        if self.asked > self.used:
+            raise RuntimeError(f"{self.asked} points were asked about for {self.used} rows drawn")
+        return self.task.log_prob(x)
 
     # What the harness calls
 
@@ -219,6 +230,7 @@ class Stream:
         return {
             "stage": self.stage,
             "used": self.used,
+            "asked": self.asked,
             "observed": self.observed,
             "seconds": self.seconds,
             "order": self.order,
@@ -230,7 +242,7 @@ class Stream:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.used, self.observed = state["used"], state["observed"]
+        self.used, self.asked, self.observed = state["used"], state["asked"], state["observed"]
         self.spent_seconds, self.started = state["seconds"], time.perf_counter()
         self.order = state["order"].to(self.order.device)
         self.ready = Rows(*state["ready"]).to(self.order.device)

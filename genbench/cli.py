@@ -1,4 +1,4 @@
-"""The command line: run | score | report | check | list. What a user can mend is one clear line and exit code 2."""
+"""The command line: run | score | report | compare | check | list. What a user can mend is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ class What(StrEnum):
     metrics = "metrics"
     spaces = "spaces"
     benchmarks = "benchmarks"
+
+
+class Form(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+class FailOn(StrEnum):
+    worse = "worse"
+    cannot_tell = "cannot-tell"
+    never = "never"
 
 
 class Thing(StrEnum):
@@ -135,7 +147,7 @@ def page_of(name: str, benchmark: Benchmark) -> Page:
         name=name, question=benchmark.question, reproduce=f"genbench run {name}",
         tasks=list(benchmark.tasks), models=list(benchmark.models),
         metrics=list(dict.fromkeys(options.get("is", metric) for metric, options in benchmark.metrics.items())),
-        findings=dict(benchmark.findings),
+        findings=dict(benchmark.findings), published=dict(benchmark.published),
     )  # fmt: skip
 
 
@@ -286,6 +298,29 @@ def report(
     if not (runs / benchmark).is_dir():
         raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
     print(f"report: {write_report(planned(benchmark, found, runs, device, checked=False), runs / benchmark, out)}")
+
+
+@app.command()
+def compare(
+    new: Annotated[Path, typer.Argument(help="A report's folder, its records.jsonl, or a folder of runs.")],
+    old: Annotated[Path, typer.Argument(help="What it is held against: any of these.")],
+    gates: Annotated[
+        Path | None, typer.Option(help="A YAML list of bounds that NEW must keep: `frechet[digits] <= 12`.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="The share of the old score that a change must reach to matter.")] = 0.1,
+    fail_on: Annotated[FailOn, typer.Option(help="Which verdicts make the exit code 1.")] = FailOn.worse,
+    form: Annotated[Form, typer.Option("--format", help="How to say it.")] = Form.table,
+) -> None:
+    """Which scores got better or worse by more than noise. Exit 1 where one got worse, 2 where some do not compare."""
+    from genbench.compare import against
+    from genbench.report import comparison
+
+    if not 0 <= margin < 1:
+        raise BadInput(f"--margin is a share of the old score, at least 0 and below 1, not {margin:g}")
+    found = against(new, old, gates, margin)
+    says = {Form.table: comparison.as_text, Form.markdown: comparison.as_markdown, Form.json: comparison.as_json}
+    print(says[form](found))
+    raise typer.Exit(found.code(fail_on.value))
 
 
 @app.command()

@@ -9,6 +9,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,11 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def earlier(evidence: Path) -> tuple[Path, ...]:
+    """Where the evidence of the checkpoints before this one is kept, in order."""
+    return tuple(sorted(place for place in evidence.parent.glob("*") if place.name < evidence.name))
+
+
 class Workshop:
     """The folder where a run is in the making, and what happens in it."""
 
@@ -131,7 +137,7 @@ class Workshop:
         shutil.rmtree(evidence, ignore_errors=True)
         seed = seed_of("evaluate", self.asked.seed, at)
         with aside(model, seed):
-            desk = Desk(exam, model, evidence, seed)
+            desk = Desk(replace(exam, earlier=earlier(evidence)), model, evidence, seed)
             self.records += score(desk, self.wanted, at)
             if at == 1.0:
                 keep_exhibits(evidence, exam, model)
@@ -152,7 +158,7 @@ class Workshop:
         model = make_model(asked, task)
         stream = Stream(
             task, Budget(asked.examples, asked.seconds, asked.flops), seed_of("order", asked.seed), asked.at,
-            observe=lambda at: self.evaluate(model, Exam(task, "valid", space), at),
+            observe=lambda at: self.evaluate(model, Exam(task, "valid", space, trace=stream.trace), at),
             save=lambda state: checkpoint.save(state, self.saved), every=asked.checkpoint or asked.examples // 4,
             restored=restored, model=model, progress=progress,
         )  # fmt: skip
@@ -165,7 +171,7 @@ class Workshop:
                 "parameters": parameters(model), "memory": peak_memory(),
             }  # fmt: skip
         run.why = stream.stopped
-        self.evaluate(model, Exam(task, "test", space), 1.0)
+        self.evaluate(model, Exam(task, "test", space, trace=stream.trace), 1.0)
         if state := checkpoint.state_of(model):
             checkpoint.save_whole(state, self.folder / "model.safetensors")
 
@@ -213,6 +219,6 @@ def rescore(folder: Path, wanted: Sequence[Wanted], versions: dict[str, str]) ->
     fresh = [record for record in records if record.metric not in names]
     for place in sorted((folder / "evidence").iterdir()):
         at = float(place.name)
-        exam = Exam(task, "test" if at == 1.0 else "valid", space)
+        exam = Exam(task, "test" if at == 1.0 else "valid", space, earlier(place))
         fresh += score(Desk(exam, None, place), todo, at)
     write_scores(folder, sorted(fresh, key=lambda record: record.at))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import atanh, hypot, inf, nan, sqrt, tanh
+from math import atanh, comb, hypot, inf, nan, sqrt, tanh
 
 import numpy as np
 from scipy.special import digamma, ndtri, polygamma, stdtr, stdtrit
@@ -74,6 +74,16 @@ def mean(values: Sequence[float]) -> Student:
 def paired(a: Sequence[float], b: Sequence[float]) -> Student:
     """The mean of a - b where the two share their seeds, folds or rows."""
     return mean([x - y for x, y in zip(a, b, strict=True)])
+
+
+def pooled(*arms: Sequence[float]) -> Student:
+    """The mean of all values, with the error of the spread within the arms: nan where no arm has two."""
+    values = np.concatenate([np.asarray(arm, float) for arm in arms])
+    n, df = len(values), len(values) - len(arms)
+    squares = sum(float(np.var(arm)) * len(arm) for arm in arms)
+    spread = sqrt(squares / df) if df > 0 else nan
+    rounding = 1e-12 * float(np.abs(values).max())
+    return Student(float(values.mean()), 0.0 if spread <= rounding else spread / sqrt(n), df, n)
 
 
 def moderated(means: Sequence[Student]) -> list[Student]:
@@ -144,6 +154,12 @@ def holm(pvalues: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(pvalues) - rank) * pvalues[i]))
         adjusted[i] = running
     return adjusted
+
+
+def fisher(k: int, n: int, among: int, of: int) -> float:
+    """The chance of k or more among n, where `among` of `of` others were such, were all drawn alike (Fisher, 1935)."""
+    marked, every = k + among, n + of
+    return sum(comb(marked, i) * comb(every - marked, n - i) for i in range(k, min(n, marked) + 1)) / comb(every, n)
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> Student:

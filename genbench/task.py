@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -55,11 +55,30 @@ Kind = Real | Bits | Counts | Labels
 
 
 @dataclass(frozen=True)
+class Game:
+    """Players who each descend a loss of their own over everybody's moves.
+
+    `losses(*moves)` takes each player's numbers (..., size) and gives each player's loss (...). Where the moves are
+    `mixed` they are probabilities, and each loss is linear in each of them.
+    """
+
+    sizes: tuple[int, ...]
+    losses: Callable[..., tuple[Tensor, ...]] = field(repr=False, compare=False)
+    mixed: bool = False
+
+    def moves(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Each player's part of joint moves x (..., d)."""
+        return torch.split(x, list(self.sizes), -1)
+
+
+@dataclass(frozen=True)
 class Spec:
-    """What the two sides of a batch are; it alone chooses a model's networks and likelihood."""
+    """What the two sides of a batch are; it alone chooses a model's networks and likelihood. The rows of a game are
+    joint moves where play may begin."""
 
     x: Real | Bits | Counts
     y: Kind | None = None
+    game: Game | None = None
 
     @property
     def size(self) -> int:
@@ -116,7 +135,9 @@ class Task:
     """Disjoint splits and what is known exactly.
 
     `train` holds quantised rows (the Stream adds fresh noise); `valid`, `test` and `spare` carry one fixed
-    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from.
+    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from. Of a game are
+    known its equilibria, `solution` (k, d), and `gap`: what the players of joint moves (n, d) would gain together (n,)
+    by answering each other as well as can be.
     """
 
     name: str
@@ -128,6 +149,8 @@ class Task:
     space: str = "pixels"
     log_prob: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    solution: Tensor | None = None
+    gap: Callable[[Tensor], Tensor] | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
 

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from genbench import bench
+from genbench.catalogue import load
+
 GOOD = """\
 mine:
   question: Does it work?
@@ -13,6 +16,11 @@ mine:
   models: [noise, {vae: {rate: 1.0e-3}}]
   metrics: [frechet]
   budget: {examples: 1000}
+"""
+PRINTED = """\
+  published:
+    someone:
+      {source: "A, 2018", protocol: "", task: ring8, metric: frechet, values: {noise: "3", vae: "1.5 ± 0.2"}}
 """
 
 
@@ -35,6 +43,7 @@ def refused(said, *parts):
         ("{rate: 1.0e-3}", "{rat: 1.0e-3}", ["model 'vae'", "'rat'", "did you mean 'rate'?"]),
         ("{rate: 1.0e-3}", "{rate: 2e-4}", ["model 'vae', option 'rate'", "'2e-4' is text to YAML"]),
         ("{rate: 1.0e-3}", "{latents: 2.5}", ["model 'vae', option 'latents'", "2.5"]),
+        ("vae: {rate: 1.0e-3}", "gan: {widths: [8, 2.5]}", ["model 'gan', option 'widths'", "[8, 2.5]"]),
         ("examples: 1000", "examples: 1e6", ["benchmarks.yaml:6", "'1e6' is text to YAML"]),
         ("examples: 1000", "examples: -5", ["benchmarks.yaml:6", "greater than 0"]),
         ("examples: 1000", "exampels: 1000", ["benchmarks.yaml:6", "did you mean 'examples'?"]),
@@ -49,6 +58,25 @@ def test_a_slip_in_the_yaml(old, new, parts, tmp_path, genbench):
     (tmp_path / "benchmarks.yaml").write_text(GOOD.replace(old, new, 1))
     refused(genbench("run", "mine"), *parts)
     assert not list(tmp_path.glob("runs/mine/*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("vae:", "vea:", ["unknown model of a published table 'vea'", "did you mean 'vae'?"]),
+        ("ring8", "ring", ["unknown task of a published table 'ring'", "did you mean 'ring8'?"]),
+        ("frechet", "kid", ["unknown metric of a published table 'kid'"]),
+        ("1.5 ± 0.2", "about 2", ["benchmarks.yaml:9", "'about 2'"]),
+        ("source", "sauce", ["benchmarks.yaml:9", "did you mean 'source'?"]),
+    ],
+)
+def test_a_slip_in_a_published_table(old, new, parts, tmp_path, genbench):
+    (tmp_path / "benchmarks.yaml").write_text(GOOD + PRINTED.replace(old, new, 1))
+    refused(genbench("run", "mine"), *parts)
+
+
+def test_a_list_is_what_a_model_calls_a_tuple():
+    bench.check_options("model 'gan'", load("models", "gan"), {"widths": [8, 4], "rate": 1, "batch_norm": False})
 
 
 def test_the_yaml_is_never_executed(tmp_path, genbench):

@@ -17,6 +17,7 @@ import pytest
 from pydantic import TypeAdapter
 from safetensors.numpy import save_file
 
+from genbench.bench import Published
 from genbench.errors import BadInput
 from genbench.finding import Claim
 from genbench.record import Asked, Record, Result, Run, read_records, read_results, to_lines, write_run, write_scores
@@ -200,6 +201,43 @@ def test_markdown_latex_csv_and_json_agree_with_the_records(made):
     lines = [json.loads(line) for line in (made / "out/records.jsonl").read_text().splitlines()]
     assert len(lines) == 42
     assert all({"asked", "status", "cost", "scores", "id"} <= line.keys() for line in lines)
+
+
+PRINTED = {
+    "source": "Someone, 2018 <1>, table 2.",
+    "protocol": "Theirs: another ring.",
+    "task": "ring8",
+    "metric": "frechet",
+    "values": {"noise": "9.8 ± 0.9", "vae": "23.80", "realnvp": "6.7"},
+}
+
+
+def test_published_numbers_stand_beside_ours_in_their_own_order(made, tmp_path, drawn):
+    """Printed: realnvp, noise, vae, of which the flow is the best here too, and the noise the worst by far."""
+    theirs = {"someone": TypeAdapter(Published).validate_python(PRINTED)}
+    results = read_results(made / "runs")
+    html = report(page(published=theirs), results, tmp_path / "out").read_text()
+    readme = (tmp_path / "out/README.md").read_text()
+    assert "Someone, 2018 &lt;1&gt;, table 2." in html
+    assert "Someone, 2018 &lt;1&gt;, table 2." in readme
+    lines = readme.split("## Published beside ours")[1].split("|--:|--:|\n")[1].splitlines()[:3]
+    assert [line.split(" | ")[1] for line in lines] == ["6.7", "9.8 ± 0.9", "23.80"]
+    value, half = make_table("ring8", MODELS, METRICS, results).cell("vae", "frechet[space=digits:0a1b2c]").text
+    assert lines[2] == f"| vae | 23.80 | {value} ± {half} |"
+    said = "Of 3 pairs of models that are printed apart, 2 stand in the same order here and 1 in the other"
+    assert said in html
+    assert said in readme
+    assert "Published" not in (made / "out/index.html").read_text()
+
+
+def test_published_numbers_without_a_score_of_ours(made, tmp_path, drawn):
+    theirs = TypeAdapter(Published).validate_python({**PRINTED, "values": {"gan": "1", "absent": "2"}})
+    elsewhere = theirs.model_copy(update={"task": "grid25"})
+    html = report(
+        page(published={"a": theirs, "b": elsewhere}), read_results(made / "runs"), tmp_path / "out"
+    ).read_text()
+    assert "no score" in html
+    assert "Of 0 pairs" in html
 
 
 def test_bold_is_for_what_may_be_best(made):

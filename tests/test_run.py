@@ -1,6 +1,7 @@
 """One run: what is metered, what is left alone, and what becomes of one that goes wrong or is cut short."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,6 +74,18 @@ def test_whole_is_charged_and_never_overdraws():
     assert len(stream.whole().x) == 100
     assert len(stream.whole().x) == 30
     assert stream.used == 130
+
+
+def test_a_query_is_paid_for_by_a_row():
+    law = torch.distributions.Normal(0.0, 1.0)
+    stream = Stream(replace(toy(), log_prob=lambda x: law.log_prob(x).sum(1)), Budget(20))
+    x = next(stream.batches(10)).x.requires_grad_()
+    (slope,) = torch.autograd.grad(stream.query(x).sum(), x)
+    assert torch.equal(slope, -x)
+    with pytest.raises(RuntimeError, match="11 points were asked about for 10 rows"):
+        stream.query(x[:1])
+    with pytest.raises(NotImplementedError, match="the law of toy is not known"):
+        Stream(toy(), Budget(20)).query(x)
 
 
 def test_rows_do_not_depend_on_what_the_model_draws_from_the_global_generator():
@@ -246,6 +259,15 @@ def test_a_new_metric_scores_old_evidence_without_the_model(tmp_path, monkeypatc
     assert [(score.metric, score.at) for score in scores if score.value is not None] == [
         ("frechet", 0.2), ("kid", 0.2), ("frechet", 0.5), ("kid", 0.5), ("frechet", 1.0), ("kid", 1.0),
     ]  # fmt: skip
+
+
+def test_each_checkpoint_is_compared_with_those_before_it_also_when_scored_anew(tmp_path):
+    run = running.run(asked("vae"), (Wanted("rotation"), Wanted("high_quality")), tmp_path)
+    first, *scores = [score for score in read_scores(tmp_path / run.id) if score.metric == "rotation"]
+    assert (first.at, first.value, first.why) == (0.2, None, "no samples of an earlier checkpoint are kept")
+    assert [(score.at, score.n) for score in scores] == [(0.5, 2000), (1.0, 4000)]
+    running.rescore(tmp_path / run.id, (Wanted("rotation"),), {"rotation": "next"})
+    assert [score for score in read_scores(tmp_path / run.id) if score.metric == "rotation"] == [first, *scores]
 
 
 def test_a_checkpoint_is_a_tree_again(tmp_path):

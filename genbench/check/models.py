@@ -14,13 +14,26 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
-from genbench.model import Autoencoder, Bounded, Decoder, Density, Detector, Encoder, Joint, Sampler, Unnormalised, can
+from genbench.model import (
+    Autoencoder,
+    Bounded,
+    Critic,
+    Decoder,
+    Density,
+    Detector,
+    Encoder,
+    Joint,
+    Mover,
+    Sampler,
+    Unnormalised,
+    can,
+)
 from genbench.run import built
 from genbench.task import Task
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
-OTHERWISE = "documents"  # for models of counts, which decline all of these
+OTHERWISE = ("documents", "quadratic-saddle", "rock-paper-scissors")  # for who declines all of these
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
@@ -76,6 +89,8 @@ class ModelChecks:
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
             Detector: lambda: model.filters(),
+            Critic: lambda: model.score(self.x[:8]),
+            Mover: lambda: model.path(),
         }
 
     def checks(self) -> Iterator[Check]:
@@ -116,6 +131,9 @@ class ModelChecks:
                 yield "p(x | z) integrates to one", lambda: self.integrates(partial(annealed.given, model))
             within = partial(annealed.within, model, Bounded in offers)
             yield "the likelihood of rows that it makes up lies within its bounds", within
+        if Mover in offers:
+            yield "path: (t, d), from a row of the task, of legal moves", self.path
+            yield "a longer budget carries its path on, and no further than it pays for", self.goes_on
         if {Density, Autoencoder} <= offers:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
 
@@ -197,6 +215,22 @@ class ModelChecks:
         x = self.model.filters()
         hold(x.shape[1:] == self.task.spec.x.shape, f"filters() has shape {tuple(x.shape)}")
 
+    def path(self) -> None:
+        x, game = self.model.path(), self.task.spec.game
+        hold(x.ndim == 2 and x.shape[1:] == self.task.spec.x.shape, f"path() has shape {tuple(x.shape)}")
+        hold(x.isfinite().all(), "path() is not finite")
+        begun = (x[0].float() - self.task.train.x).abs().amax(1).min()
+        hold(begun < 1e-6, f"it begins {float(begun):.3g} from the nearest row")
+        if game is not None and game.mixed:
+            off = max(float((move.sum(1) - 1).abs().max()) for move in game.moves(x[1:].double()))
+            hold(off < 1e-6 and x.min() >= 0, f"moves are no probabilities: off by {max(off, -float(x.min())):.3g}")
+
+    def goes_on(self) -> None:
+        whole = self.model.path()
+        part = fitted(self.build, Stream(self.task, Budget(EXAMPLES // 4))).path()
+        hold(torch.equal(whole[: len(part)], part), "with less to spend it went another way")
+        hold(len(whole) <= EXAMPLES, f"{len(whole)} places for {EXAMPLES} rows")
+
     def inverts(self) -> None:
         with aside(self.model, 0):
             z = self.model.encode(self.x)
@@ -208,8 +242,8 @@ class ModelChecks:
 def model_checks(name: str) -> Iterator[Check]:
     """The checks of a model on every kind of data that it does not decline."""
     build, able = load("models", name), 0
-    for tried in (*TRIED_ON, OTHERWISE):
-        if tried == OTHERWISE and able:
+    for tried in (*TRIED_ON, *OTHERWISE):
+        if tried in OTHERWISE and able:
             break
         task = load("tasks", tried)()
         try:
@@ -219,4 +253,4 @@ def model_checks(name: str) -> Iterator[Check]:
         able += 1
         for title, check in checks.checks():
             yield f"{tried}: {title}", check
-    yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join((*TRIED_ON, OTHERWISE))}")
+    yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join((*TRIED_ON, *OTHERWISE))}")

@@ -19,9 +19,11 @@ from genbench.record import Result, digest, write_whole
 from genbench.report import page as pages
 from genbench.report.figure import FORMATS, Figure, slug
 from genbench.report.figures import figures, ranks
+from genbench.report.published import held_against
 from genbench.report.tables import REFERENCES, make_table
 
 if TYPE_CHECKING:
+    from genbench.bench import Published
     from genbench.finding import Kind
 
 MANIFEST = ".inputs"
@@ -38,6 +40,7 @@ class Page:
     models: list[str]
     metrics: list[str]
     findings: Mapping[str, Kind] = field(default_factory=dict)
+    published: Mapping[str, Published] = field(default_factory=dict)
 
 
 def report(page: Page, results: Sequence[Result], out: Path) -> Path:
@@ -65,7 +68,8 @@ def report(page: Page, results: Sequence[Result], out: Path) -> Path:
 
     images = {figure.name: ensure(figure, out / "figures", before.get("figures", {})) for figure in wanted}
     verdicts = [spec.judge(name, results) for name, spec in page.findings.items()]
-    facts = pages.facts(page.name, page.question, page.reproduce, verdicts, tables, drawn, results)
+    theirs = held_against(page.published, tables)
+    facts = pages.facts(page.name, page.question, page.reproduce, verdicts, tables, drawn, theirs, results)
     texts = {
         "index.html": pages.html_page(facts, images),
         "README.md": pages.markdown_page(facts),

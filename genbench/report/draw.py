@@ -315,8 +315,40 @@ def ranks(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def fields(data: dict[str, Any]) -> Canvas:
+    points, panels = data["points"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 1.05)
+    for ax, (title, arrows) in zip(axes, panels.items(), strict=True):
+        length = np.linalg.norm(arrows, axis=1)
+        heads = arrows / np.where(length > 0, length, 1)[:, None]
+        ax.quiver(*points.T, *heads.T, length, cmap="viridis", pivot="mid", scale=22, width=0.006, headwidth=4)
+        ax.set_title(title)
+        ax.grid(visible=False)
+        ax.set_aspect("equal")
+    return canvas
+
+
+def paths(data: dict[str, Any]) -> Canvas:
+    palette, window = data["palette"], data["window"]
+    canvas, axes = grid(len(data["paths"]), 4, 1.1)
+    for ax, (model, points) in zip(axes, data["paths"].items(), strict=True):
+        if window:
+            low_x, low_y, high_x, high_y = window
+            ax.set(xlim=(low_x, high_x), ylim=(low_y, high_y))
+        else:
+            ax.plot([0, 1, 0.5, 0], [0, 0, 0.75**0.5, 0], color=FAINT, linewidth=0.8)
+            ax.set_axis_off()
+        ax.plot(*points.T, color=colour(palette, model), linewidth=0.7, rasterized=True)
+        ax.plot(*points[0], marker="o", markerfacecolor="white", color=INK, markersize=4)
+        ax.plot(*data["goals"].T, linestyle="", marker="*", color=INK, markersize=7)
+        ax.set_title(model)
+        ax.set_aspect("equal")
+    return canvas
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
     "traces": traces, "ranks": ranks, "nearest": reconstructions,
+    "fields": fields, "paths": paths,
 }  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from genbench.record import Result, read_lines
 from genbench.report.figure import Figure
+from genbench.report.plays import fields, paths
 from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
 from genbench.report.tables import ARROWS, REFERENCES, Table
 
@@ -26,6 +27,7 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
     kinds = (curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters, traces)
     made = [kind(table, runs) for kind in kinds]
     made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
+    made[:0] = [fields(table, runs), paths(table, runs)]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
 

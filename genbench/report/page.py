@@ -131,13 +131,14 @@ def parts(table: Table) -> list[list[tuple[int, list[str]]]]:
 
 def facts(
     name: str, question: str, reproduce: str, verdicts: Sequence[Any], tables: Sequence[Table],
-    figures: Mapping[str, Sequence[Figure]], results: Sequence[Result],
+    figures: Mapping[str, Sequence[Figure]], published: Sequence[Any], results: Sequence[Result],
 ) -> dict[str, Any]:  # fmt: skip
     """What the templates print."""
     versions = {f"{what} {version}" for r in results for what, version in r.run.versions.items()}
     return {
         "name": name, "question": " ".join(question.split()), "reproduce": reproduce.strip(), "verdicts": verdicts,
-        "tables": tables, "figures": figures, "seeds": sorted({r.run.asked.seed for r in results}),
+        "tables": tables, "figures": figures, "published": published,
+        "seeds": sorted({r.run.asked.seed for r in results}),
         "ill": troubles(results), "runs": len(results), "matrix": matrix(tables), "answer": answer(verdicts),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
