@@ -216,7 +216,8 @@ def samples(data: dict[str, Any]) -> Canvas:
         if plane := data.get("planes", {}).get(model):
             density, low, high = plane
             box = (low[0], high[0], low[1], high[1])
-            ax.imshow(density, cmap="YlOrBr", alpha=0.6, extent=box, origin="lower", aspect="auto", zorder=0)
+            shade = {"cmap": "YlOrBr", "alpha": 0.8 * np.sqrt(density), "extent": box}  # white where there is none
+            ax.imshow(density, **shade, origin="lower", aspect="auto", zorder=0)
         ax.scatter(real[:, 0], real[:, 1], s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
         ax.scatter(
             fake[:, 0],
