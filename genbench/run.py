@@ -20,8 +20,8 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load, resolve
 from genbench.errors import BadInput, Diverged, NotApplicable, Stopped, writing
 from genbench.evidence import Desk, Exam, needs
+from genbench.exhibits import keep_exhibits
 from genbench.metric import Metric
-from genbench.nearest import keep_nearest
 from genbench.record import (
     PARTIAL,
     Asked,
@@ -139,8 +139,8 @@ class Workshop:
         with aside(model, seed):
             desk = Desk(replace(exam, earlier=earlier(evidence)), model, evidence, seed)
             self.records += score(desk, self.wanted, at)
-        if at == 1.0:
-            keep_nearest(evidence, exam)
+            if at == 1.0:
+                keep_exhibits(evidence, exam, model)
         write_scores(self.folder, self.records)
 
     def begin(self) -> None:

@@ -171,6 +171,21 @@ def test_the_nearest_training_rows_are_kept_beside_pictures_alone(tmp_path):
     assert not list((tmp_path / run.id).rglob("Nearest*"))
 
 
+def test_a_density_is_kept_over_the_plane(tmp_path):
+    """The truth's has the ring's eight modes, one Gaussian's has one; a model with no density leaves none."""
+    for model, peaks in (("truth", 8), ("pca", 1), ("noise", 0)):
+        run = running.run(asked(model, at=()), METRICS[:1], tmp_path)
+        kept = tmp_path / run.id / "evidence/1.00/Plane.safetensors"
+        assert kept.exists() == (peaks > 0)
+        if peaks:
+            values = load_file(kept)
+            density = values["density"]
+            around = torch.nn.functional.max_pool2d(density[None], 3, stride=1, padding=1)[0]
+            assert int(((density == around) & (density > 0.05)).sum()) == peaks
+            assert density.max() == 1
+            assert torch.allclose((values["low"] + values["high"]) / 2, torch.zeros(2), atol=0.2)
+
+
 # Gone wrong
 
 

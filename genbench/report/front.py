@@ -17,11 +17,11 @@ Every page is made by `genbench run` or `genbench report` from the runs beside i
 
 
 def front(folder: Path) -> Path:
-    """Write the folder's README.md and return it. A page with no question of its own is named alone."""
+    """Write the folder's README.md and return it. A page that asks nothing stands with its title."""
     lines = []
     for page in sorted(folder.glob("*/README.md")):
         text = page.read_text(encoding="utf-8")
-        asked = re.search(r"^\*\*(.+)\*\*$", text, re.MULTILINE)
+        asked = re.search(r"^\*\*(.+)\*\*$", text, re.MULTILINE) or re.search("^# (.+)$", text, re.MULTILINE)
         summary = re.search(r"^\d+ of \d+ findings? (?:is|are) shown.*$", text, re.MULTILINE)
         first = re.search(r"^- (\*\*(?:shown|not shown|undecided)\*\*: .+)$", text, re.MULTILINE)
         said = " ".join(found[i] for i, found in ((0, summary), (1, first)) if found)

@@ -39,6 +39,7 @@ def kept(result: Result, kind: str, *names: str) -> list[np.ndarray]:
 def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
     """The first samples of each entrant's first run: images as grids, planes as points over the real rows."""
     shown: dict[str, np.ndarray] = {}
+    planes: dict[str, list[np.ndarray]] = {}
     real: np.ndarray | None = None
     seeds = set()
     for model, run in entrants(table, runs):
@@ -49,15 +50,21 @@ def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
         seeds.add(run.run.asked.seed)
         if model not in ("noise", "thief"):
             shown[model] = pair[1]
+            if plane := kept(run, "Plane", "density", "low", "high"):
+                planes[model] = plane
     if real is None or not shown:
         return None
     if "truth" not in shown:
         shown = {"real rows": real, **shown}
     flat = real.ndim == 2
-    what = "Samples in colour over real rows in grey" if flat else f"The first {SHEET} samples of each, unselected"
+    shade = ", shaded where a model says that its density is" if planes else ""
+    what = (
+        f"Samples in colour over real rows in grey{shade}" if flat else f"The first {SHEET} samples of each, unselected"
+    )
     return Figure(
         "samples", table.task, "Samples", f"{what}; seed {', '.join(map(str, sorted(seeds)))}.",
-        f"Samples on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": real if flat else None},
+        f"Samples on {table.task} of {', '.join(shown)}.",
+        {"sheets": shown, "real": real if flat else None, "planes": planes},
     )  # fmt: skip
 
 
