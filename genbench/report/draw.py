@@ -321,7 +321,7 @@ def fields(data: dict[str, Any]) -> Canvas:
     canvas, axes = grid(len(panels), 3, 1.05)
     for ax, (title, arrows) in zip(axes, panels.items(), strict=True):
         length = np.linalg.norm(arrows, axis=1)
-        heads = arrows / np.where(length > 0, length, 1)[:, None]
+        heads = arrows / np.where(length > 1e-9 * length.max(), length, np.inf)[:, None]
         ax.quiver(*points.T, *heads.T, length, cmap="viridis", pivot="mid", scale=22, width=0.006, headwidth=4)
         ax.set_title(title)
         ax.grid(visible=False)

@@ -152,8 +152,10 @@ def filters(table: Table, runs: Sequence[Result]) -> Figure | None:
 
 
 def first(rows: Any) -> np.ndarray:
-    """The first rows of a slice, which no more than those are read of."""
+    """The first rows of a slice, which no more than those are read of; none of what is empty, which has no slices."""
     shape = rows.get_shape()
+    if not shape[0]:
+        return np.empty(shape, np.float32)
     return np.asarray(rows[: min(POINTS if len(shape) < 3 else SHEET, shape[0])], np.float32)
 
 
