@@ -6,6 +6,7 @@ neighbours go on.
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -81,6 +83,8 @@ def work(job: Job, root: Path, words: Connection) -> None:
     folder = root / f"{job.asked.id}{PARTIAL}"
     folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with suppress(OSError):  # held until this process dies: how `genbench status` knows that it lives
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.dup2(log, 1)
     os.dup2(log, 2)
     outcome = run.run(job.asked, job.wanted, root, teller(words))
