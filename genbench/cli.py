@@ -1,4 +1,4 @@
-"""The command line: run | score | report | compare | check | list. What a user can mend is one line and exit code 2."""
+"""The command line: what there is, `genbench --help` says. What a user can mend is one clear line and exit code 2."""
 
 from __future__ import annotations
 
@@ -232,6 +232,47 @@ def run(
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
     print(f"report: {write_report(plan, root, out)}")
+
+
+@app.command()
+def status(
+    benchmark: Annotated[str | None, typer.Argument(help="A benchmark; every one that has runs.")] = None,
+    file: FileOption = None,
+    runs: RunsOption = RUNS,
+    device: DeviceOption = "cpu",
+) -> None:
+    """How far the runs are, while they run or after."""
+    from genbench import bench
+    from genbench.status import said, standings
+
+    if not runs.is_dir():
+        raise BadInput(f"no runs at {runs}; make some with `genbench run`")
+    known = bench.read(file or bench.default_file())
+    names = [benchmark] if benchmark else sorted(place.name for place in runs.iterdir() if place.is_dir())
+    for name in names:
+        found = standings(runs / name)
+        asked = [a.id for a in planned(name, known[name], runs, device).asked] if benchmark in known else None
+        for line in said(name, found, asked):
+            print(line)
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A finished run, by its id or its folder.")],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(help="A sheet (.png), rows (.npy), or a folder of images; RUN.png here.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Draw samples of a model that a run kept."""
+    from genbench.kept import draw, find, write
+
+    folder = find(run, runs)
+    place = out or Path(f"{folder.name}.png")
+    write(*draw(folder, n, seed), place)
+    print(place)
 
 
 @app.command()

@@ -27,6 +27,15 @@ Sides = tuple[list[Result], list[Result]]
 WORSENINGS = (0.1, 0.2, 0.5)
 
 
+def complete(results: list[Result], models: list[str] | None) -> list[Result]:
+    """The final scores of those models, of the seeds that all of them have run."""
+    kept = [replace(r, scores=tuple(final(r))) for r in results if models is None or r.model in models]
+    seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for r in kept:
+        seeds[r.task, r.model].add(r.run.asked.seed)
+    return of_seeds(kept, np.array(sorted(set.intersection(*seeds.values()))))
+
+
 def of_seeds(results: list[Result], seeds: np.ndarray) -> list[Result]:
     return [r for r in results if r.run.asked.seed in seeds]
 
@@ -113,21 +122,23 @@ def power(pairs: list[Sides], results: list[Result], share: float) -> tuple[str,
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("records", type=Path)
+    options.add_argument("--models", type=lambda text: text.split(","), help="of these alone, with commas")
+    options.add_argument("--sides", type=int, nargs="+", default=[2, 5, 10], help="seeds a side")
     options.add_argument("--splits", type=int, default=200)
     options.add_argument("--drawn", type=int, default=1000)
-    options.add_argument("--power", type=int, default=100, help="comparisons a model and a worsening")
+    options.add_argument("--power", type=int, default=100, help="comparisons a model and a worsening; 0 for none")
     given = options.parse_args()
-    results = [replace(r, scores=tuple(final(r))) for r in read(given.records)]
+    results = complete(read(given.records), given.models)
     seeds = len({r.run.asked.seed for r in results})
-    print(f"{len(results)} runs, {seeds} seeds")
-    for a_side in (2, 3, 5, 10):
-        rng = np.random.default_rng(a_side)
-        print(f"{a_side} against {a_side}")
-        if 2 * a_side <= seeds:
-            print(f"  splits: {alarms(splits(results, a_side, given.splits, rng))}", flush=True)
-        print(f"  drawn:  {alarms(drawn(results, a_side, given.drawn, rng))}", flush=True)
-    for a_side in (5, 10):
-        for name, source in (("splits", splits), ("drawn", drawn)):
+    print(f"{len(results)} runs, {seeds} seeds, {', '.join(sorted({r.model for r in results}))}")
+    for a_side in given.sides:
+        sources = {"splits": (splits, given.splits), "drawn": (drawn, given.drawn)}
+        if 2 * a_side > seeds:
+            sources.pop("splits")
+        for name, (source, count) in sources.items():
+            found = alarms(source(results, a_side, count, np.random.default_rng(a_side)))
+            print(f"{a_side} against {a_side}, {name}: {found}", flush=True)
+        for name, (source, _) in sources.items() if given.power else ():
             pairs = list(source(results, a_side, given.power, np.random.default_rng(a_side)))
             for share in WORSENINGS:
                 said, by_metric = power(pairs, results, share)
