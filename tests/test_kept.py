@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genbench.execute.local import locked
 from genbench.record import Asked, Run, to_lines, write_run
 from genbench.status import said, standings
 
