@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -40,6 +40,7 @@ from genbench.spaces import Space
 from genbench.task import Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
+SHARD = 2**26  # bytes of one tensor in one file
 MEMORISABLE = 10_000  # training rows that the copying evidence looks among
 LARGEST = 1e25  # of a feature or a pixel: twelfth powers are still finite, which the error of KID takes
 
@@ -90,17 +91,33 @@ class Evidence:
             if not (isinstance(value, int) or left_out):
                 object.__setattr__(self, f.name, tensor(f.name, value))
 
+    @classmethod
+    def shard(cls, folder: Path, number: int) -> Path:
+        return folder / f"{cls.__name__}{f'.{number}' * bool(number)}.safetensors"
+
     def save(self, folder: Path) -> None:
+        """In files of the first rows of each tensor, the next rows, and so on; the first comes last and counts them."""
         values = {f.name: torch.as_tensor(getattr(self, f.name)) for f in fields(self)}
-        save_whole(values, folder / f"{type(self).__name__}.safetensors")
+        parts = {
+            name: torch.split(x, max(1, SHARD // max(1, x[:1].nbytes))) if x.ndim else [x] for name, x in values.items()
+        }
+        shards = max(map(len, parts.values()))
+        for number in reversed(range(shards)):
+            some = {name: part[number] for name, part in parts.items() if number < len(part)}
+            save_whole(some, self.shard(folder, number), {"shards": str(shards)})
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        path = folder / f"{cls.__name__}.safetensors"
-        if not path.exists():
+        if not (first := cls.shard(folder, 0)).exists():
             return None
-        values: Mapping[str, Tensor] = load_file(path, device=str(torch.get_default_device()))
+        with safe_open(first, framework="pt") as file:
+            shards = int((file.metadata() or {}).get("shards", 1))
+        parts: dict[str, list[Tensor]] = {}
+        for number in range(shards):
+            for name, part in load_file(cls.shard(folder, number), device=str(torch.get_default_device())).items():
+                parts.setdefault(name, []).append(part)
         hints = get_type_hints(cls)
+        values = {name: torch.cat(part) if len(part) > 1 else part[0] for name, part in parts.items()}
         return cls(**{name: int(value) if hints[name] is int else value for name, value in values.items()})
 
 

@@ -108,7 +108,7 @@ def rows(what: str, x: Tensor, size: int | None) -> tuple[Tensor, str]:
 
     BadInput, naming `what` they are, for numbers of another kind, no rows, NaN or infinite values.
     """
-    if x.dtype == torch.uint8:
+    if x.dtype == torch.uint8 and len(x):
         found = images.channels_first(what, x)
         return images.resized(found, size), images.told([images.shape_of(found)], size)
     kind = str(x.dtype).removeprefix("torch.")
