@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from genbench import bench
 from genbench.errors import BadInput
 from genbench.record import Asked, Record, Run, read_results
 from genbench.sources import from_array, from_folder, from_run
+from genbench.tasks.files import npz
 
 FAST, SLOW = 60, 13_000  # inputs a reader; there are eight
 SECONDS = 20.0  # that one input may take, on a busy machine
@@ -172,6 +174,44 @@ def fuzz(name, folder, n):
 
     attempt()
     return count
+
+
+def refused(read, told):
+    with pytest.raises(BadInput, match=told):
+        read()
+
+
+def test_bombs_are_refused(tmp_path, monkeypatch):
+    """A little that unfolds to more than a machine holds."""
+    pairs = [*pairwise("abcdefghijklmnopqrstu")]
+    laughs = "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairs)
+    merged = "".join(f"{b}: &{b} {{<<: [*{a}, *{a}]}}\n" for a, b in pairs)
+    for text in (f"a: &a [x]\n{laughs}", f"a: &a {{x: y}}\n{merged}"):
+        (tmp_path / "bomb.yaml").write_text(text)
+        with held(tmp_path):
+            refused(lambda: bench.read(tmp_path / "bomb.yaml"), "unfold to too much")
+    (tmp_path / "self.yaml").write_text("a: &a {a: *a}")
+    with held(tmp_path):
+        refused(lambda: bench.read(tmp_path / "self.yaml"), "self.yaml")
+    monkeypatch.setattr("genbench.tasks.arrays.MOST", 2**20)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((2**11, 2**10), np.uint8))
+    np.savez(tmp_path / "plain.npz", x=np.zeros((2**11, 2**10), np.uint8))
+    for read in (lambda: npz(str(tmp_path / "bomb.npz")), lambda: from_array(tmp_path / "bomb.npz", None, None)):
+        refused(read, "unpack to")
+    refused(lambda: npz(str(tmp_path / "plain.npz")), "shape")  # it is no bomb: only no images
+    (tmp_path / "images").mkdir()
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "images" / "bomb.png")
+    refused(lambda: from_folder(tmp_path / "images", 4), "pixels; shrink or remove it")
+
+
+def test_a_link_out_of_the_tree_is_refused(tmp_path):
+    (tmp_path / "outside.png").write_bytes(picture("PNG"))
+    for name, to in (("one.png", "outside.png"), ("folder", "."), ("notes", "/etc")):
+        folder = tmp_path / f"images-{name}"
+        folder.mkdir()
+        (folder / "good.png").write_bytes(picture("PNG"))
+        (folder / name).symlink_to((tmp_path / to).resolve())
+        refused(lambda folder=folder: from_folder(folder, None), "a link that leaves")
 
 
 @pytest.mark.parametrize("name", GOOD)
