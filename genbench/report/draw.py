@@ -215,7 +215,8 @@ def samples(data: dict[str, Any]) -> Canvas:
         ax.spines[:].set_color("#cccccc")
         if plane := data.get("planes", {}).get(model):
             density, low, high = plane
-            box = (low[0], high[0], low[1], high[1])
+            half = (high - low) / (len(density) - 1) / 2  # a value is that of its square's middle
+            box = (low[0] - half[0], high[0] + half[0], low[1] - half[1], high[1] + half[1])
             shade = {"cmap": "YlOrBr", "alpha": 0.8 * np.sqrt(density), "extent": box}  # white where there is none
             ax.imshow(density, **shade, origin="lower", aspect="auto", zorder=0)
         ax.scatter(real[:, 0], real[:, 1], s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)

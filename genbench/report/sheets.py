@@ -74,7 +74,7 @@ def nearest(table: Table, runs: Sequence[Result]) -> Figure | None:
     for model, run in entrants(table, runs):
         pair = kept(run, "Nearest", "fake", "train")
         if model not in REFERENCES and pair and pictures(pair[0]):
-            shown[model], shown[f"nearest to {model}"] = (_bytes(x) for x in pair)
+            shown[model], shown[f"nearest to\n{model}"] = (_bytes(x) for x in pair)
     return Figure(
         "nearest", table.task, "The nearest training rows",
         "The first samples of each model, and beneath each the training row that is nearest to it, as their numbers "
