@@ -49,4 +49,13 @@ MODELS = {
     "gan-vbn": "baselines.adversarial.variants:gan_vbn",
     "gan-consensus": "baselines.adversarial.variants:gan_consensus",
     "unrolled-gan": "baselines.adversarial.unrolled:UnrolledGAN",
+    "collision-l2": "baselines.testing.collisions:collision_l2",
+    "collision-l1": "baselines.testing.collisions:collision_l1",
+    "birthday": "baselines.testing.collisions:Birthday",
+    "paninski": "baselines.testing.symbols:paninski",
+    "chi-square": "baselines.testing.symbols:chi_square",
+    "pearson": "baselines.testing.symbols:Pearson",
+    "plugin-kl": "baselines.testing.symbols:plugin_kl",
+    "plugin-entropy": "baselines.testing.symbols:plugin_entropy",
+    "last-symbol": "baselines.testing.informed:LastSymbol",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import time
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
@@ -32,6 +33,7 @@ from genbench.model import (
     ExactSampler,
     Joint,
     Sampler,
+    Tester,
     Unnormalised,
     can,
     methods,
@@ -580,9 +582,54 @@ class Pictures(Evidence):
         return cls(samples.real, samples.fake)
 
 
+@dataclass(frozen=True)
+class PValues(Evidence):
+    """What a test said on a grid: p-values null (k, cells) where there was nothing to find, far (m, cells) where there
+    was; of each cell (cells,) its n, its draws, its epsilon, and the seconds that one test took."""
+
+    null: Tensor
+    far: Tensor
+    n: Tensor
+    draws: Tensor
+    epsilon: Tensor
+    seconds: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("null", "far"):
+            p = getattr(self, name)
+            if p.ndim != 2 or p.shape[1:] != self.n.shape:
+                raise BadInput(f"{name} has shape {tuple(p.shape)}, expected (repeats, {self.n.numel()} cells)")
+            if not 0 <= float(p.min()) <= float(p.max()) <= 1:
+                raise BadInput(f"{name} has values outside 0..1, which are no p-values")
+            object.__setattr__(self, name, p.double())
+
+    @classmethod
+    def collect(cls, model: Tester, exam: Exam) -> PValues:
+        """Every test is shown the same trials: their noise is a generator of its own."""
+        if not (trials := exam.task.trials):
+            raise NotApplicable("the task has nothing to test")
+        noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        columns, seconds = [], []
+        for trial in trials:
+            said, spent = [], 0.0
+            for rivals in [trial.null] * trial.nulls + [trial.alternative] * trial.repeats:
+                x, y = rivals(noise)
+                started = time.perf_counter()
+                said.append(model.pvalue(x, y))
+                spent += time.perf_counter() - started
+            columns.append(torch.tensor(said, dtype=torch.float64))
+            seconds.append(spent / len(said))
+        p = torch.stack(columns, 1)
+        n, draws, epsilon = torch.tensor([(trial.n, trial.draws, trial.epsilon) for trial in trials]).double().T
+        nulls = trials[0].nulls
+        return cls(p[:nulls], p[nulls:], n, draws, epsilon, torch.tensor(seconds))
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
-    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters,
+    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, PValues,
 )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from genbench.task import Uniform
+
 
 class Sampler(Protocol):
     def sample(self, n: int) -> Tensor:
@@ -79,7 +81,14 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector)
+class Tester(Protocol):
+    def pvalue(self, x: Tensor, y: Tensor | Uniform) -> float:
+        """How likely rows are to differ from y, other rows or a law, by as much as x does, if x is of y's law."""
+
+
+CAPABILITIES: tuple[type, ...] = (
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Tester,
+)  # fmt: skip
 
 
 # The taxonomy of generative models (Goodfellow, 2016, figure 9), each family by the method that gives it away. The

@@ -111,6 +111,35 @@ class Modes:
     weights: Tensor
 
 
+class Uniform(NamedTuple):
+    """The uniform law on n symbols, 0 to n - 1, as what draws are held against; `far` is the statistical distance
+    from it at which a law is to be found out."""
+
+    n: int
+    far: float
+
+
+Rivals = Callable[[Generator], tuple[Tensor, Tensor | Uniform]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of a grid of tests: what a test is shown when there is nothing to find, and when there is.
+
+    `null` and `alternative` give a fresh (x, y) each call: x (draws, *shape), y as many rows of what it is held
+    against, or that law itself. They are asked `nulls` and `repeats` times. The laws differ by `epsilon`, on n symbols
+    or in rows of n numbers.
+    """
+
+    n: int
+    draws: int
+    epsilon: float
+    null: Rivals
+    alternative: Rivals
+    nulls: int
+    repeats: int
+
+
 @dataclass(frozen=True)
 class Task:
     """Disjoint splits and what is known exactly.
@@ -128,6 +157,7 @@ class Task:
     space: str = "pixels"
     log_prob: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    trials: tuple[Trial, ...] = ()
     sources: tuple[Path, ...] = ()
     note: str = ""
 

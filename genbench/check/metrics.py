@@ -83,6 +83,14 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Filters: lambda fault: {"filters": torch.randn(20, 1, 6, 6)},
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
+    evidence.PValues: lambda fault: {
+        "null": torch.rand(N, CLASSES) ** (1 + fault),
+        "far": torch.rand(N, CLASSES) ** (8 - 2 * fault),
+        "n": torch.full((CLASSES,), 100.0),
+        "draws": 100.0 * torch.arange(1, CLASSES + 1),
+        "epsilon": torch.full((CLASSES,), 0.25),
+        "seconds": torch.full((CLASSES,), 1e-3 * (1 + fault)),
+    },
     evidence.PairedImages: lambda fault: {
         "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take
         "again": real + (0.1 + fault) * torch.randn(real.shape),

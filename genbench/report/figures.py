@@ -14,6 +14,7 @@ from genbench.record import Result, read_lines
 from genbench.report.figure import Figure
 from genbench.report.sheets import codes, entrants, filters, manifolds, reconstructions, sheets
 from genbench.report.tables import REFERENCES, Table
+from genbench.report.trials import complexity, powers
 
 TRACE = 200  # points of a trace
 
@@ -21,7 +22,7 @@ TRACE = 200  # points of a trace
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, traces)
+    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, complexity, powers, traces)
     made = [kind(table, runs) for kind in kinds]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
