@@ -585,22 +585,25 @@ class Pictures(Evidence):
 @dataclass(frozen=True)
 class PValues(Evidence):
     """What a test said on a grid: p-values null (k, cells) where there was nothing to find, far (m, cells) where there
-    was; of each cell (cells,) its n, its draws, its epsilon, and the seconds that one test took."""
+    was; cells (cells, 4) are the n, the draws, the epsilon of each, and the seconds that one test took."""
 
     null: Tensor
     far: Tensor
-    n: Tensor
-    draws: Tensor
-    epsilon: Tensor
-    seconds: Tensor
+    cells: Tensor
     at_end: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
+            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
+        finite("cells", self.cells)
+        if not float(self.cells.min()) > 0:
+            raise BadInput("cells has numbers that are not above 0; n, draws, epsilon and seconds are")
+        object.__setattr__(self, "cells", self.cells.double())
         for name in ("null", "far"):
             p = getattr(self, name)
-            if p.ndim != 2 or p.shape[1:] != self.n.shape:
-                raise BadInput(f"{name} has shape {tuple(p.shape)}, expected (repeats, {self.n.numel()} cells)")
+            if p.shape[1:] != self.cells.shape[:1]:
+                raise BadInput(f"{name} has shape {tuple(p.shape)}, expected (repeats, {len(self.cells)} cells)")
             if not 0 <= float(p.min()) <= float(p.max()) <= 1:
                 raise BadInput(f"{name} has values outside 0..1, which are no p-values")
             object.__setattr__(self, name, p.double())
@@ -611,7 +614,7 @@ class PValues(Evidence):
         if not (trials := exam.task.trials):
             raise NotApplicable("the task has nothing to test")
         noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        columns, seconds = [], []
+        columns, cells = [], []
         for trial in trials:
             said, spent = [], 0.0
             for rivals in [trial.null] * trial.nulls + [trial.alternative] * trial.repeats:
@@ -620,11 +623,10 @@ class PValues(Evidence):
                 said.append(model.pvalue(x, y))
                 spent += time.perf_counter() - started
             columns.append(torch.tensor(said, dtype=torch.float64))
-            seconds.append(spent / len(said))
+            cells.append((trial.n, trial.draws, trial.epsilon, max(spent, 1e-9) / len(said)))
         p = torch.stack(columns, 1)
-        n, draws, epsilon = torch.tensor([(trial.n, trial.draws, trial.epsilon) for trial in trials]).double().T
         nulls = trials[0].nulls
-        return cls(p[:nulls], p[nulls:], n, draws, epsilon, torch.tensor(seconds))
+        return cls(p[:nulls], p[nulls:], torch.tensor(cells, dtype=torch.float64))
 
 
 KINDS: tuple[type[Evidence], ...] = (

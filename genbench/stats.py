@@ -156,15 +156,15 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Student:
 
 
 def crossings(
-    n: Sequence[float], draws: Sequence[float], epsilon: Sequence[float], powers: Sequence[float], goal: float
+    cells: Sequence[tuple[float, float, float]], powers: Sequence[float], goal: float
 ) -> dict[tuple[float, float], float]:
     """The draws at which a test's power, between 0 and 1, first passes a goal, for each n and epsilon where it does.
 
-    Between two cells by the line of its normal quantiles in log draws.
+    Cells are (n, draws, epsilon). Between two cells by the line of its normal quantiles in log draws.
     """
     curves: dict[tuple[float, float], list[tuple[float, float]]] = {}
-    for size, many, far, power in zip(n, draws, epsilon, powers, strict=True):
-        curves.setdefault((size, far), []).append((log(many), float(ndtri(power) - ndtri(goal))))
+    for (n, draws, epsilon), power in zip(cells, powers, strict=True):
+        curves.setdefault((n, epsilon), []).append((log(draws), float(ndtri(power) - ndtri(goal))))
     crossed = {}
     for cell, curve in curves.items():
         for (before, low), (after, high) in pairwise(sorted(curve)):

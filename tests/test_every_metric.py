@@ -20,7 +20,10 @@ from genbench import catalogue, check, evidence
 from genbench.errors import BadInput, NotApplicable
 
 DATA = Path(__file__).parent / "data"
-ELSEWHERE = ("ms_ssim", "lpips")  # they take large images, and weights: tests/known/test_pairs.py
+ELSEWHERE = (
+    *("ms_ssim", "lpips"),  # they take large images, and weights: tests/known/test_pairs.py
+    *("draws_exponent", "pairs_exponent"),  # they take a grid on which the power rises: tests/known/test_trials.py
+)
 NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
@@ -83,6 +86,9 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"codes": noise.normal(size=(n, d)), "labels": noise.integers(CLASSES, size=n)}
     if kind is evidence.Pictures:
         return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
+    if kind is evidence.PValues:
+        cells = np.stack([np.full(d, 100.0), 50.0 * np.arange(1, d + 1), np.full(d, 0.25), np.full(d, 1e-3)], 1)
+        return {"null": noise.uniform(size=(n, d)), "far": noise.uniform(size=(m, d)) ** 4, "cells": cells}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -173,7 +179,7 @@ def test_constant_rows(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f != "weights"}
+    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in ("weights", "cells")}
     sound(ask(name, {**made, **twice}))
 
 
@@ -279,6 +285,8 @@ def freeze():
             "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),
             "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
+            "PValues.null": 0.5 + 0.5 * waves(60, 3, 0.1), "PValues.far": (0.5 + 0.5 * waves(50, 3, 0.3)) ** 4,
+            "PValues.cells": torch.tensor([[100.0, t, 0.25, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),

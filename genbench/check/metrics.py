@@ -86,10 +86,7 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.PValues: lambda fault: {
         "null": torch.rand(N, CLASSES) ** (1 + fault),
         "far": torch.rand(N, CLASSES) ** (8 - 2 * fault),
-        "n": torch.full((CLASSES,), 100.0),
-        "draws": 100.0 * torch.arange(1, CLASSES + 1),
-        "epsilon": torch.full((CLASSES,), 0.25),
-        "seconds": torch.full((CLASSES,), 1e-3 * (1 + fault)),
+        "cells": torch.tensor([[100.0, 100.0 * (1 + i), 0.25, 1e-3 * (1 + fault)] for i in range(CLASSES)]),
     },
     evidence.PairedImages: lambda fault: {
         "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take

@@ -80,9 +80,9 @@ def seconds_a_test(e: PValues) -> Estimate:
     """How long one test takes, in the mean over cells; the error is that of their spread. Raises BadInput below 2
     repeats."""
     at_least(2, null=e.null)
-    cells = len(e.seconds)
-    error = float(e.seconds.std()) / math.sqrt(cells) if cells > 1 else 0.0
-    return Estimate(float(e.seconds.double().mean()), error, len(e.null) * cells)
+    seconds = e.cells[:, 3]
+    error = float(seconds.std()) / math.sqrt(len(seconds)) if len(seconds) > 1 else 0.0
+    return Estimate(float(seconds.mean()), error, len(e.null) * len(seconds))
 
 
 @metric("neither", version="1", unit="exponent")
@@ -103,7 +103,7 @@ def pairs_exponent(e: PValues, *, level: float = 0.05) -> Estimate:
     """What `draws_exponent` is for Paninski's pairs on the same grid by the L1 collision test, its power computed
     exactly and nothing drawn: the curve of finite n that a simulation is held against. Raises as that does."""
     found(e, e.far, level)
-    exact = [collision_power(int(n), int(t), float(far), level) for n, t, far in zip(*grid(e), strict=True)]
+    exact = [collision_power(int(n), int(draws), far, level) for n, draws, far, _ in e.cells.tolist()]
     return exponent(e, torch.tensor(exact).clamp(1e-9, 1 - 1e-9))
 
 
@@ -115,12 +115,8 @@ def found(e: PValues, p: Tensor, level: float) -> Tensor:
     return (p <= level).sum(0)
 
 
-def grid(e: PValues) -> tuple[list[float], list[float], list[float]]:
-    return e.n.tolist(), e.draws.tolist(), e.epsilon.tolist()
-
-
 def exponent(e: PValues, powers: Tensor) -> Estimate:
-    crossed = intervals.crossings(*grid(e), powers.tolist(), SHOWN)
+    crossed = intervals.crossings(e.cells[:, :3].tolist(), powers.tolist(), SHOWN)
     scale = [0.5 * math.log(n) - 2 * math.log(epsilon) for n, epsilon in crossed]
     if len(set(scale)) < 3:
         raise NotApplicable(f"the power passes 2/3 for {len(crossed)} n and epsilon; a slope with an error takes 3")

@@ -63,7 +63,7 @@ def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
     made = panels(table)
     seconds: dict[str, list[float]] = {}
     for r in runs:
-        if r.run.status == "ok" and (spent := r.run.cost.get("seconds")):
+        if r.run.status == "ok" and r.run.cost.get("examples") and (spent := r.run.cost.get("seconds")):
             seconds.setdefault(r.model, []).append(spent)
     for panel in made:
         for row in table.rows:

@@ -17,12 +17,12 @@ from genbench.stats import crossings
 LEVEL, GOAL = 0.05, 2 / 3
 
 
-def grids(table: Table, runs: Sequence[Result]) -> dict[str, list[np.ndarray]]:
-    """The power, n, draws and epsilon of every cell, a model."""
+def grids(table: Table, runs: Sequence[Result]) -> dict[str, np.ndarray]:
+    """n, draws, epsilon and the power (cells, 4) of each model."""
     found = {}
     for model, run in entrants(table, runs):
-        if grid := kept(run, "PValues", "far", "n", "draws", "epsilon"):
-            found[model] = [(grid[0] <= LEVEL).mean(0), *grid[1:]]
+        if grid := kept(run, "PValues", "far", "cells"):
+            found[model] = np.column_stack([grid[1][:, :3], (grid[0] <= LEVEL).mean(0)])
     return found
 
 
@@ -30,7 +30,7 @@ def powers(table: Table, runs: Sequence[Result]) -> Figure | None:
     """The power against the draws, a panel for each n and epsilon, where there are several draws."""
     panels: dict[tuple[float, float], dict[str, Any]] = {}
     for model, grid in grids(table, runs).items():
-        for power, n, draws, epsilon in np.stack(grid, 1)[np.argsort(grid[2])].tolist():
+        for n, draws, epsilon, power in grid[np.argsort(grid[:, 1])].tolist():
             lines = panels.setdefault((n, epsilon), {})
             line = lines.setdefault(model, {"x": [], "y": []})
             line["x"].append(draws)
@@ -52,8 +52,8 @@ def powers(table: Table, runs: Sequence[Result]) -> Figure | None:
 def complexity(table: Table, runs: Sequence[Result]) -> Figure | None:
     """The draws at which the power passes 2/3, against sqrt(n) / epsilon^2, on logarithmic axes."""
     lines = {}
-    for model, (power, n, draws, epsilon) in grids(table, runs).items():
-        found = crossings(n.tolist(), draws.tolist(), epsilon.tolist(), power.clip(1e-3, 1 - 1e-3).tolist(), GOAL)
+    for model, grid in grids(table, runs).items():
+        found = crossings(grid[:, :3].tolist(), grid[:, 3].clip(1e-3, 1 - 1e-3).tolist(), GOAL)
         if len(found) > 2:
             points = sorted((sqrt(n) / epsilon**2, draws) for (n, epsilon), draws in found.items())
             lines[model] = {"x": [x for x, _ in points], "y": [y for _, y in points]}
