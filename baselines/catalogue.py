@@ -57,5 +57,11 @@ MODELS = {
     "pearson": "baselines.testing.symbols:Pearson",
     "plugin-kl": "baselines.testing.symbols:plugin_kl",
     "plugin-entropy": "baselines.testing.symbols:plugin_entropy",
+    "permutation-mmd": "baselines.testing.permutation:permutation_mmd",
+    "permutation-energy": "baselines.testing.permutation:permutation_energy",
+    "permutation-wasserstein": "baselines.testing.permutation:permutation_wasserstein",
+    "permutation-sliced": "baselines.testing.permutation:permutation_sliced",
+    "c2st": "baselines.testing.c2st:C2ST",
+    "hotelling": "baselines.testing.hotelling:Hotelling",
     "last-symbol": "baselines.testing.informed:LastSymbol",
 }
