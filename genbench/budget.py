@@ -161,6 +161,14 @@ class Stream:
         """All training rows at once (as many as the budget still pays for, at random): for closed forms."""
         return self.draw(max(1, min(len(self.task.train), self.budget.examples - self.used)))
 
+    def query(self, x: Tensor) -> Tensor:
+        """The task's log-density up to a constant, of as many rows of x as the budget still pays for; charged."""
+        if self.task.query is None:
+            raise NotImplementedError(f"{self.task.name} offers rows, and no density that could be asked for")
+        paid = x[: max(1, self.budget.examples - self.used)]
+        self.used += len(paid)
+        return self.task.query(paid)
+
     # What the harness calls
 
     def draw(self, n: int) -> Batch:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
@@ -35,11 +36,12 @@ from genbench.model import (
     Sampler,
     Tester,
     Unnormalised,
+    Walker,
     can,
     methods,
 )
 from genbench.spaces import Space
-from genbench.task import Labels, Real, Rows, Spec, Task
+from genbench.task import Bits, Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
 MEMORISABLE = 10_000  # training rows that the copying evidence looks among
@@ -629,9 +631,39 @@ class PValues(Evidence):
         return cls(p[:nulls], p[nulls:], torch.tensor(cells, dtype=torch.float64))
 
 
+@dataclass(frozen=True)
+class Kernel(Evidence):
+    """The moves of a Markov chain, kernel (n, n), rows summing to one, and the law (n,) that it is to sample."""
+
+    kernel: Tensor
+    law: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel.ndim != 2 or self.kernel.shape != (*self.law.shape, *self.law.shape):
+            raise BadInput(f"kernel has shape {tuple(self.kernel.shape)}, law {tuple(self.law.shape)}")
+        for name in ("kernel", "law"):
+            finite(name, getattr(self, name))
+            p = getattr(self, name).double()
+            total = p.sum(-1, keepdim=True)
+            if float(p.min()) < -1e-9 or float((total - 1).abs().max()) > 0.02:
+                raise BadInput(f"{name} holds no chances: they are at least 0 and sum to one")
+            object.__setattr__(self, name, p / total)
+
+    @classmethod
+    def collect(cls, model: Walker, exam: Exam) -> Kernel:
+        spec = exam.task.spec.x
+        if exam.task.log_prob is None or not isinstance(spec, Bits):
+            raise NotApplicable("the law of the task is not known state by state")
+        kernel = model.kernel()
+        states = torch.arange(len(kernel))[:, None] >> torch.arange(prod(spec.shape)) & 1
+        return cls(kernel, exam.task.log_prob(states.float().view(-1, *spec.shape)).double().exp())
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
     LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, PValues,
+    Kernel,
 )  # fmt: skip
 
 

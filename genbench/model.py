@@ -81,13 +81,18 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
+class Walker(Protocol):
+    def kernel(self) -> Tensor:
+        """The matrix (n, n) of its moves on all n states, numbered as the task does: each row sums to one."""
+
+
 class Tester(Protocol):
     def pvalue(self, x: Tensor, y: Tensor | Uniform) -> float:
         """How likely rows are to differ from y, other rows or a law, by as much as x does, if x is of y's law."""
 
 
 CAPABILITIES: tuple[type, ...] = (
-    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Tester,
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Tester, Walker,
 )  # fmt: skip
 
 

@@ -145,7 +145,8 @@ class Task:
     """Disjoint splits and what is known exactly.
 
     `train` holds quantised rows (the Stream adds fresh noise); `valid`, `test` and `spare` carry one fixed
-    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from.
+    draw of it. `spare` serves the truth entrant alone. `query` is a log-density up to a constant, for which a model may
+    ask the Stream. `sources` are the files the rows were read from.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Task:
     log_prob: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
     trials: tuple[Trial, ...] = ()
+    query: Callable[[Tensor], Tensor] | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
 

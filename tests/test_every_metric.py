@@ -28,7 +28,7 @@ NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
 IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
-IN_PLACES = ("smoothness",)  # the rows of a grid are not draws: where each one lies is what is asked
+IN_PLACES = ("smoothness", "stationary_distance", "mixing_steps")  # where each row lies is what is asked
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -86,6 +86,9 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"codes": noise.normal(size=(n, d)), "labels": noise.integers(CLASSES, size=n)}
     if kind is evidence.Pictures:
         return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
+    if kind is evidence.Kernel:
+        moves = noise.uniform(0.1, 1, size=(n, n))
+        return {"kernel": moves / moves.sum(1, keepdims=True), "law": np.full(n, 1 / n)}
     if kind is evidence.PValues:
         cells = np.stack([np.full(d, 100.0), 50.0 * np.arange(1, d + 1), np.full(d, 0.25), np.full(d, 1e-3)], 1)
         return {"null": noise.uniform(size=(n, d)), "far": noise.uniform(size=(m, d)) ** 4, "cells": cells}
@@ -179,7 +182,8 @@ def test_constant_rows(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in ("weights", "cells")}
+    whole = ("weights", "cells", "kernel", "law")  # that are no rows
+    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in whole}
     sound(ask(name, {**made, **twice}))
 
 
@@ -287,6 +291,7 @@ def freeze():
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
             "PValues.null": 0.5 + 0.5 * waves(60, 3, 0.1), "PValues.far": (0.5 + 0.5 * waves(50, 3, 0.3)) ** 4,
             "PValues.cells": torch.tensor([[100.0, t, 0.25, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
+            "Kernel.kernel": (3 * waves(6, 6, 0.2)).softmax(1), "Kernel.law": waves(6, 1, 0.4)[:, 0].softmax(0),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),

@@ -25,6 +25,7 @@ from genbench.model import (
     Sampler,
     Tester,
     Unnormalised,
+    Walker,
     can,
 )
 from genbench.run import built
@@ -32,7 +33,7 @@ from genbench.task import Task
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
-OTHERWISE = "documents"  # for models of counts, which decline all of these
+OTHERWISE = ("documents", "cube")  # for models of counts and walks, which decline all of these
 TESTS: dict[str, dict[str, Any]] = {  # a test is tried on symbols and on rows, of which it takes one
     "laws of symbols": {"nulls": 1},
     "laws of rows": {"kind": "shift", "n": (2,), "draws": (40,), "per": "draw", "nulls": 1},
@@ -96,6 +97,7 @@ class ModelChecks:
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
             Detector: lambda: model.filters(),
+            Walker: lambda: model.kernel(),
             Tester: lambda: torch.tensor([model.pvalue(*drawn) for drawn in self.trials]),
         }
 
@@ -120,6 +122,8 @@ class ModelChecks:
             yield "encode: a row's code does not depend on its batch", partial(self.per_row, model.encode)
         if Decoder in offers:
             yield "decode(latent(n)) has the shape of rows", self.decodes
+        if Walker in offers:
+            yield "kernel: chances of moves, each row summing to one", self.moves
         if Tester in offers:
             yield "pvalue: from 0 to 1, and small by chance alone where nothing is to be found", self.pvalues
         if Detector in offers:
@@ -220,6 +224,11 @@ class ModelChecks:
         x = self.model.filters()
         hold(x.shape[1:] == self.task.spec.x.shape, f"filters() has shape {tuple(x.shape)}")
 
+    def moves(self) -> None:
+        kernel = self.model.kernel()
+        hold(kernel.ndim == 2 and len(kernel) == kernel.shape[1], f"kernel() has shape {tuple(kernel.shape)}")
+        hold(kernel.min() >= 0 and close(kernel.sum(1), torch.ones(len(kernel)).to(kernel), 1e-6), "no chances")
+
     def pvalues(self) -> None:
         with aside(self.model, 0):
             p = self.asks(self.model)[Tester]()
@@ -238,7 +247,7 @@ class ModelChecks:
 def kinds_of_data(build: Any) -> dict[str, Callable[[], Task]]:
     if can(build, Tester):
         return {kind: partial(load("tasks", "laws"), **options) for kind, options in TESTS.items()}
-    return {name: load("tasks", name) for name in (*TRIED_ON, OTHERWISE)}
+    return {name: load("tasks", name) for name in (*TRIED_ON, *OTHERWISE)}
 
 
 def model_checks(name: str) -> Iterator[Check]:
@@ -246,7 +255,7 @@ def model_checks(name: str) -> Iterator[Check]:
     build, able = load("models", name), 0
     kinds = kinds_of_data(build)
     for tried, make in kinds.items():
-        if tried == OTHERWISE and able:
+        if tried in OTHERWISE and able:
             break
         task = make()
         try:
