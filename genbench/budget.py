@@ -165,6 +165,7 @@ class Stream:
         """The task's log-density up to a constant, of as many rows of x as the budget still pays for; charged."""
         if self.task.query is None:
             raise NotImplementedError(f"{self.task.name} offers rows, and no density that could be asked for")
+        self.look()
         paid = x[: max(1, self.budget.examples - self.used)]
         self.used += len(paid)
         return self.task.query(paid)

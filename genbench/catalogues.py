@@ -15,6 +15,7 @@ TASKS = {
     "documents": "genbench.tasks.documents:documents",
     "patches": "genbench.tasks.patches:patches",
     "cube": "genbench.tasks.cubes:cube",
+    "needles": "genbench.tasks.cubes:needles",
     "laws": "genbench.tasks.laws:laws",
     "digits": "genbench.tasks.digits:digits",
     "digits-binary": "genbench.tasks.digits:digits_binary",

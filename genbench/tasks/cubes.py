@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from math import log
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from genbench.errors import BadInput
-from genbench.task import Bits, Rows, Spec, Task
+from genbench.task import Bits, Modes, Rows, Spec, Task
 from genbench.tasks import on_cpu
 
 ROWS = 1000  # a split
@@ -56,4 +58,45 @@ def cube(bits: int = 5, kind: Literal["rough", "ring"] = "rough", beta: float = 
     train, valid, test, spare = (Rows(law.draw(ROWS, noise)) for _ in range(4))
     return Task(
         "cube", Spec(Bits((bits,))), train, valid, test, spare, log_prob=law.log_prob, query=law.unnormalised
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Needles:
+    """Keys with a secret each: secrets (keys, bits), and rows of a secret and then its key's own bits, all alike."""
+
+    secrets: Tensor
+    keys: int
+
+    @property
+    def rows(self) -> Tensor:
+        return torch.cat([self.secrets, strings(self.keys)], 1)
+
+    def draw(self, n: int, noise: Generator) -> Tensor:
+        return self.rows[torch.randint(2**self.keys, (n,), generator=noise)]
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        bits = self.secrets.shape[1]
+        key = (x[:, bits:].long() * 2 ** torch.arange(self.keys)).sum(1)
+        return torch.where((self.secrets[key] == x[:, :bits]).all(1), -self.keys * log(2), -torch.inf)
+
+
+@on_cpu
+def needles(bits: int = 8, keys: int = 6, seed: int = 0) -> Task:
+    """p(s, k) is alike wherever the hash of the key k is s, of 2^bits strings, and 0 elsewhere: one string a key.
+
+    The hash is SHA-256's first bits, so that `stream.query` says of a row whether it is a sample and nothing of where
+    one is. Who may evaluate the hash forwards, as the truth does, has a sample for every key at once. BadInput where
+    bits or keys are below 1, or bits above 24.
+    """
+    if not (1 <= bits <= 24 and 1 <= keys <= LARGEST):
+        raise BadInput(f"bits={bits}, keys={keys}; bits are from 1 to 24 and keys from 1 to {LARGEST}")
+    hashes = [int.from_bytes(sha256(f"{seed}/{key}".encode()).digest()[:4], "big") for key in range(2**keys)]
+    law = Needles((torch.tensor(hashes)[:, None] >> torch.arange(bits) & 1).float(), keys)
+    noise = Generator().manual_seed(seed)
+    train, valid, test, spare = (Rows(law.draw(ROWS, noise)) for _ in range(4))
+    modes = Modes(law.rows, 0.5, torch.full((2**keys,), 0.5**keys))
+    return Task(
+        "needles", Spec(Bits((bits + keys,))), train, valid, test, spare, log_prob=law.log_prob, modes=modes,
+        query=law.log_prob,
     )  # fmt: skip
