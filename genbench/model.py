@@ -46,6 +46,28 @@ class Autoencoder(Encoder, Decoder, Protocol):
     """Both ways: what a reconstruction needs."""
 
 
+class Learner(Protocol):
+    def fit(self, stream: Any) -> None:
+        """Spend the stream's budget: what every model can, and no folder of samples."""
+
+
+class Critic(Protocol):
+    def score(self, x: Tensor) -> Tensor:
+        """What its critic thinks of rows (n, *shape), high on what it takes for real: (n,)."""
+
+
+class LipschitzCritic(Critic, Protocol):
+    def lipschitz(self) -> float:
+        """A constant that the critic surely has: |score(x) - score(x')| is at most so many times |x - x'|."""
+
+
+class Discriminator(Critic, Protocol):
+    """A critic whose scores are logits, of fakes whose law is known."""
+
+    def fake_log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-density (n,) in nats of what it samples."""
+
+
 class Unnormalised(Protocol):
     """A path of laws p_beta(x) = exp(-energy(x, beta)) / Z_beta, from one that is known to the model's own at 1."""
 
@@ -81,6 +103,11 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
+class Mover(Protocol):
+    def path(self) -> Tensor:
+        """The joint moves (t, d) after each round of a game, the one it began at first."""
+
+
 class Walker(Protocol):
     def kernel(self) -> Tensor:
         """The matrix (n, n) of its moves on all n states, numbered as the task does: each row sums to one."""
@@ -92,7 +119,7 @@ class Tester(Protocol):
 
 
 CAPABILITIES: tuple[type, ...] = (
-    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Tester, Walker,
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
 )  # fmt: skip
 
 

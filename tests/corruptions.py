@@ -124,6 +124,7 @@ CLAIMS = {
     "modes": Claim(("drop",), ("copies",)),
     "high_quality": Claim(("shift", "blur", "gaussian"), ("drop", "copies")),
     "mode_kl": Claim(("drop", "collapse"), ("copies",)),
+    "imbalance": Claim(("drop", "collapse"), ("copies",)),
     "uniformity": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l1": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l2": Claim(("drop", "collapse"), ("copies",)),

@@ -17,11 +17,13 @@ from genbench.check.common import Check, hold
 from genbench.model import (
     Autoencoder,
     Bounded,
+    Critic,
     Decoder,
     Density,
     Detector,
     Encoder,
     Joint,
+    Mover,
     Sampler,
     Tester,
     Unnormalised,
@@ -33,7 +35,7 @@ from genbench.task import Task
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
-OTHERWISE = ("documents", "cube")  # for models of counts and walks, which decline all of these
+OTHERWISE = ("documents", "cube", "quadratic-saddle", "rock-paper-scissors")  # for who declines all of these
 TESTS: dict[str, dict[str, Any]] = {  # a test is tried on symbols and on rows, of which it takes one
     "laws of symbols": {"nulls": 1},
     "laws of rows": {"kind": "shift", "n": (2,), "draws": (40,), "per": "draw", "nulls": 1},
@@ -97,6 +99,8 @@ class ModelChecks:
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
             Detector: lambda: model.filters(),
+            Critic: lambda: model.score(self.x[:8]),
+            Mover: lambda: model.path(),
             Walker: lambda: model.kernel(),
             Tester: lambda: torch.tensor([model.pvalue(*drawn) for drawn in self.trials]),
         }
@@ -143,6 +147,9 @@ class ModelChecks:
                 yield "p(x | z) integrates to one", lambda: self.integrates(partial(annealed.given, model))
             within = partial(annealed.within, model, Bounded in offers)
             yield "the likelihood of rows that it makes up lies within its bounds", within
+        if Mover in offers:
+            yield "path: (t, d), from a row of the task, of legal moves", self.path
+            yield "a longer budget carries its path on, and no further than it pays for", self.goes_on
         if {Density, Autoencoder} <= offers:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
 
@@ -223,6 +230,22 @@ class ModelChecks:
     def filters(self) -> None:
         x = self.model.filters()
         hold(x.shape[1:] == self.task.spec.x.shape, f"filters() has shape {tuple(x.shape)}")
+
+    def path(self) -> None:
+        x, game = self.model.path(), self.task.spec.game
+        hold(x.ndim == 2 and x.shape[1:] == self.task.spec.x.shape, f"path() has shape {tuple(x.shape)}")
+        hold(x.isfinite().all(), "path() is not finite")
+        begun = (x[0].float() - self.task.train.x).abs().amax(1).min()
+        hold(begun < 1e-6, f"it begins {float(begun):.3g} from the nearest row")
+        if game is not None and game.mixed:
+            off = max(float((move.sum(1) - 1).abs().max()) for move in game.moves(x[1:].double()))
+            hold(off < 1e-6 and x.min() >= 0, f"moves are no probabilities: off by {max(off, -float(x.min())):.3g}")
+
+    def goes_on(self) -> None:
+        whole = self.model.path()
+        part = fitted(self.build, Stream(self.task, Budget(EXAMPLES // 4))).path()
+        hold(torch.equal(whole[: len(part)], part), "with less to spend it went another way")
+        hold(len(whole) <= EXAMPLES, f"{len(whole)} places for {EXAMPLES} rows")
 
     def moves(self) -> None:
         kernel = self.model.kernel()

@@ -146,7 +146,7 @@ def test_queries_are_charged_and_end_with_the_budget():
     assert stream.used == 16
     assert len(stream.query(strings(4))) == 4
     assert stream.used == 20
-    with pytest.raises(NotImplementedError, match="no density"):
+    with pytest.raises(NotImplementedError, match="the law of digits-binary is not known"):
         Stream(digits_binary(), Budget(20)).query(strings(4))
 
 
