@@ -2,8 +2,8 @@
 
 A score has two errors. Its spread over seeds is the luck of training and of sampling: a change must stand out from it.
 The sampling error of one run also holds the luck of the test rows. Both sides are scored on the same rows, so that luck
-is hardly a difference between them; but a change smaller than it is none that other rows would confirm. So a change is
-called when it is beyond the seeds (Holm, over the whole table) and larger than one sampling error.
+raises no false alarm; but a change smaller than it is none that other rows would confirm. So a change is called when it
+is beyond the seeds (Holm, over the whole table) and larger than one sampling error.
 """
 
 from __future__ import annotations
