@@ -164,14 +164,20 @@ class Stream:
         return self.draw(max(1, min(len(self.task.train), self.budget.examples - self.used)))
 
     def query(self, x: Tensor) -> Tensor:
-        """The task's own log-density (n,) in nats of points x, each paid for by a row drawn. NotImplementedError where
-        the law is not known, RuntimeError when more is asked than was paid for."""
-        if self.task.log_prob is None:
+        """The task's log-density (n,) in nats at points x, up to a constant where it offers no more than that.
+
+        A point costs one example, as a row does; as many points as rows were drawn are paid for with these. Of more
+        points than the budget pays for the first are answered. NotImplementedError where no law is known.
+        """
+        law = self.task.query or self.task.log_prob
+        if law is None:
             raise NotImplementedError(f"the law of {self.task.name} is not known")
+        x = x[: max(1, self.budget.examples - self.asked)]
         self.asked += len(x)
         if self.asked > self.used:
-            raise RuntimeError(f"{self.asked} points were asked about for {self.used} rows drawn")
-        return self.task.log_prob(x)
+            self.look()
+            self.used = self.asked
+        return law(x)
 
     # What the harness calls
 

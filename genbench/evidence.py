@@ -10,9 +10,11 @@ import copy
 import math
 import operator
 import pathlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
+from math import prod
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 import numpy as np
@@ -39,12 +41,14 @@ from genbench.model import (
     LipschitzCritic,
     Mover,
     Sampler,
+    Tester,
     Unnormalised,
+    Walker,
     can,
     methods,
 )
 from genbench.spaces import Space
-from genbench.task import Game, Labels, Real, Rows, Spec, Task
+from genbench.task import Bits, Game, Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
 SHARD = 2**26  # bytes of one tensor in one file
@@ -829,11 +833,88 @@ class Field(Evidence):
         return cls(bent, points, *dynamics.fields(game, points))
 
 
+@dataclass(frozen=True)
+class PValues(Evidence):
+    """What a test said on a grid: p-values null (k, cells) where there was nothing to find, far (m, cells) where there
+    was; cells (cells, 4) are the n, the draws, the epsilon of each, and the seconds that one test took."""
+
+    null: Tensor
+    far: Tensor
+    cells: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
+            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
+        finite("cells", self.cells)
+        if not float(self.cells.min()) > 0:
+            raise BadInput("cells has numbers that are not above 0; n, draws, epsilon and seconds are")
+        object.__setattr__(self, "cells", self.cells.double())
+        for name in ("null", "far"):
+            p = getattr(self, name)
+            if p.shape[1:] != self.cells.shape[:1]:
+                raise BadInput(f"{name} has shape {tuple(p.shape)}, expected (repeats, {len(self.cells)} cells)")
+            if not 0 <= float(p.min()) <= float(p.max()) <= 1:
+                raise BadInput(f"{name} has values outside 0..1, which are no p-values")
+            object.__setattr__(self, name, p.double())
+
+    @classmethod
+    def collect(cls, model: Tester, exam: Exam) -> PValues:
+        """Every test is shown the same trials: their noise is a generator of its own."""
+        if not (trials := exam.task.trials):
+            raise NotApplicable("the task has nothing to test")
+        noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        columns, cells = [], []
+        for trial in trials:
+            said, spent = [], 0.0
+            for rivals in [trial.null] * trial.nulls + [trial.alternative] * trial.repeats:
+                x, y = rivals(noise)
+                started = time.perf_counter()
+                said.append(model.pvalue(x, y))
+                spent += time.perf_counter() - started
+            columns.append(torch.tensor(said, dtype=torch.float64))
+            cells.append((trial.n, trial.draws, trial.epsilon, max(spent, 1e-9) / len(said)))
+        p = torch.stack(columns, 1)
+        nulls = trials[0].nulls
+        return cls(p[:nulls], p[nulls:], torch.tensor(cells, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Kernel(Evidence):
+    """The moves of a Markov chain, kernel (n, n), rows summing to one, and the law (n,) that it is to sample."""
+
+    kernel: Tensor
+    law: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel.ndim != 2 or self.kernel.shape != (*self.law.shape, *self.law.shape):
+            raise BadInput(f"kernel has shape {tuple(self.kernel.shape)}, law {tuple(self.law.shape)}")
+        for name in ("kernel", "law"):
+            finite(name, getattr(self, name))
+            p = getattr(self, name).double()
+            total = p.sum(-1, keepdim=True)
+            if float(p.min()) < -1e-9 or float((total - 1).abs().max()) > 0.02:
+                raise BadInput(f"{name} holds no chances: they are at least 0 and sum to one")
+            object.__setattr__(self, name, p / total)
+
+    @classmethod
+    def collect(cls, model: Walker, exam: Exam) -> Kernel:
+        spec = exam.task.spec.x
+        if exam.task.log_prob is None or not isinstance(spec, Bits):
+            raise NotApplicable("the law of the task is not known state by state")
+        kernel = model.kernel()
+        states = torch.arange(len(kernel))[:, None] >> torch.arange(prod(spec.shape)) & 1
+        return cls(kernel, exam.task.log_prob(states.float().view(-1, *spec.shape)).double().exp())
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
     LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
     Trace, Batches, Scores, LipschitzScores, Odds,
     Path, Spread, Field,
+    PValues, Kernel,
 )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from genbench.task import Uniform
+
 
 class Sampler(Protocol):
     def sample(self, n: int) -> Tensor:
@@ -106,8 +108,18 @@ class Mover(Protocol):
         """The joint moves (t, d) after each round of a game, the one it began at first."""
 
 
+class Walker(Protocol):
+    def kernel(self) -> Tensor:
+        """The matrix (n, n) of its moves on all n states, numbered as the task does: each row sums to one."""
+
+
+class Tester(Protocol):
+    def pvalue(self, x: Tensor, y: Tensor | Uniform) -> float:
+        """How likely rows are to differ from y, other rows or a law, by as much as x does, if x is of y's law."""
+
+
 CAPABILITIES: tuple[type, ...] = (
-    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover,
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
 )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import atanh, comb, hypot, inf, nan, sqrt, tanh
+from itertools import pairwise
+from math import atanh, comb, exp, hypot, inf, log, nan, sqrt, tanh
 
 import numpy as np
 from scipy.special import digamma, ndtri, polygamma, stdtr, stdtrit
@@ -172,6 +173,25 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Student:
     residual = ys - ys.mean() - value * (xs - xs.mean())
     error = sqrt(float((residual**2).sum()) / (n - 2) / square) if n > 2 else nan
     return Student(value, error, n - 2, n)
+
+
+def crossings(
+    cells: Sequence[tuple[float, float, float]], powers: Sequence[float], goal: float
+) -> dict[tuple[float, float], float]:
+    """The draws at which a test's power, between 0 and 1, first passes a goal, for each n and epsilon where it does.
+
+    Cells are (n, draws, epsilon). Between two cells by the line of its normal quantiles in log draws.
+    """
+    curves: dict[tuple[float, float], list[tuple[float, float]]] = {}
+    for (n, draws, epsilon), power in zip(cells, powers, strict=True):
+        curves.setdefault((n, epsilon), []).append((log(draws), float(ndtri(power) - ndtri(goal))))
+    crossed = {}
+    for cell, curve in curves.items():
+        for (before, low), (after, high) in pairwise(sorted(curve)):
+            if low < 0 <= high:
+                crossed[cell] = exp(before - (after - before) * low / (high - low))
+                break
+    return crossed
 
 
 def ranks(values: Sequence[float]) -> np.ndarray:

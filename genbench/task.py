@@ -134,6 +134,35 @@ class Modes:
     weights: Tensor
 
 
+class Uniform(NamedTuple):
+    """The uniform law on n symbols, 0 to n - 1, as what draws are held against; `far` is the statistical distance
+    from it at which a law is to be found out."""
+
+    n: int
+    far: float
+
+
+Rivals = Callable[[Generator], tuple[Tensor, Tensor | Uniform]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of a grid of tests: what a test is shown when there is nothing to find, and when there is.
+
+    `null` and `alternative` give a fresh (x, y) each call: x (draws, *shape), y as many rows of what it is held
+    against, or that law itself. They are asked `nulls` and `repeats` times. The laws differ by `epsilon`, on n symbols
+    or in rows of n numbers.
+    """
+
+    n: int
+    draws: int
+    epsilon: float
+    null: Rivals
+    alternative: Rivals
+    nulls: int
+    repeats: int
+
+
 @dataclass(frozen=True)
 class Task:
     """Disjoint splits and what is known exactly.
@@ -141,7 +170,8 @@ class Task:
     `train` holds quantised rows (the Stream adds fresh noise); `valid`, `test` and `spare` carry one fixed
     draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from. Of a game are
     known its equilibria, `solution` (k, d), and `gap`: what the players of joint moves (n, d) would gain together (n,)
-    by answering each other as well as can be.
+    by answering each other as well as can be. `query` is a log-density up to a constant, for which a model may ask the
+    Stream; `trials` are what a test is put to.
     """
 
     name: str
@@ -155,6 +185,8 @@ class Task:
     modes: Modes | None = None
     solution: Tensor | None = None
     gap: Callable[[Tensor], Tensor] | None = None
+    trials: tuple[Trial, ...] = ()
+    query: Callable[[Tensor], Tensor] | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
 

@@ -218,12 +218,15 @@ def test_the_capability_matrix(tmp_path, genbench):
     assert family["lsa"] == "No density and no samples: codes alone"
 
 
-def test_the_taxonomy_is_a_page_of_every_model(tmp_path, genbench):
+def test_the_taxonomy_is_a_page_of_every_model_of_data(tmp_path, genbench):
     said = genbench("report", "taxonomy")
     assert said.stdout == "report: reports/taxonomy/index.html\n"
     readme = (tmp_path / "reports/taxonomy/README.md").read_text()
-    for name in {row["name"] for row in json.loads(genbench("list", "models", "--json").stdout)}:
-        assert (f"| {name} |" in readme) is (name not in ("truth", "noise", "thief"))
+    models = {row["name"]: row for row in json.loads(genbench("list", "models", "--capabilities", "--json").stdout)}
+    others = {name for name, row in models.items() if not row["family"]}
+    assert all(models[name]["Mover"] or models[name]["Tester"] for name in others)  # players of games, and tests
+    for name in models:
+        assert (f"| {name} |" in readme) is (name not in {"truth", "noise", "thief", *others})
 
 
 def test_benchmarks_here_win_over_the_shipped_ones(tmp_path, genbench):

@@ -20,7 +20,10 @@ from genbench import catalogue, check, evidence
 from genbench.errors import BadInput, NotApplicable
 
 DATA = Path(__file__).parent / "data"
-ELSEWHERE = ("ms_ssim", "lpips")  # they take large images, and weights: tests/known/test_pairs.py
+ELSEWHERE = (
+    *("ms_ssim", "lpips"),  # they take large images, and weights: tests/known/test_pairs.py
+    *("draws_exponent", "pairs_exponent"),  # they take a grid on which the power rises: tests/known/test_trials.py
+)
 NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
@@ -33,8 +36,9 @@ IN_PARTS = (
 )
 GAMES = (evidence.Path, evidence.Spread, evidence.Field)
 IN_ROUNDS = [name for name in catalogue.names("metrics") if catalogue.load("metrics", name).evidence in GAMES]
-# rows of a grid, a course, a trace or a path are no draws: where each one lies is what is asked
-IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss", *IN_ROUNDS)
+IN_WALKS = ("stationary_distance", "mixing_steps")
+# rows of a grid, a course, a trace, a path or a kernel are no draws: where each one lies is what is asked
+IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss", *IN_ROUNDS, *IN_WALKS)
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -111,6 +115,12 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         }  # fmt: skip
     if kind is evidence.Spread or kind is evidence.Field:
         return {"jacobians": noise.normal(size=(n, d, d))}
+    if kind is evidence.Kernel:
+        moves = noise.uniform(0.1, 1, size=(n, n))
+        return {"kernel": moves / moves.sum(1, keepdims=True), "law": np.full(n, 1 / n)}
+    if kind is evidence.PValues:
+        cells = np.stack([np.full(d, 100.0), 50.0 * np.arange(1, d + 1), np.full(d, 0.25), np.full(d, 1e-3)], 1)
+        return {"null": noise.uniform(size=(n, d)), "far": noise.uniform(size=(m, d)) ** 4, "cells": cells}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -207,7 +217,8 @@ def test_constant_rows(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f != "weights"}
+    whole = ("weights", "cells", "kernel", "law")  # that are no rows
+    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in whole}
     sound(ask(name, {**made, **twice}))
 
 
@@ -314,6 +325,9 @@ def freeze():
             "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),
             "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
+            "PValues.null": 0.5 + 0.5 * waves(60, 3, 0.1), "PValues.far": (0.5 + 0.5 * waves(50, 3, 0.3)) ** 4,
+            "PValues.cells": torch.tensor([[100.0, t, 0.25, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
+            "Kernel.kernel": (3 * waves(6, 6, 0.2)).softmax(1), "Kernel.law": waves(6, 1, 0.4)[:, 0].softmax(0),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
             "Trace.loss": waves(64, 1, 0.5)[:, 0] + 2, "Trace.norm": waves(64, 1, 0.6)[:, 0].abs(),

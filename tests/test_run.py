@@ -76,16 +76,31 @@ def test_whole_is_charged_and_never_overdraws():
     assert stream.used == 130
 
 
-def test_a_query_is_paid_for_by_a_row():
+def test_a_query_is_paid_for_by_a_row_or_costs_one():
     law = torch.distributions.Normal(0.0, 1.0)
-    stream = Stream(replace(toy(), log_prob=lambda x: law.log_prob(x).sum(1)), Budget(20))
+    stream = Stream(replace(toy(), log_prob=lambda x: law.log_prob(x).sum(1)), Budget(30))
     x = next(stream.batches(10)).x.requires_grad_()
     (slope,) = torch.autograd.grad(stream.query(x).sum(), x)
     assert torch.equal(slope, -x)
-    with pytest.raises(RuntimeError, match="11 points were asked about for 10 rows"):
-        stream.query(x[:1])
+    assert stream.used == 10
+    stream.query(x[:3])
+    assert stream.used == 13
+    next(stream.batches(10))
+    stream.query(x[:4])
+    assert stream.used == 23
+    again = Stream(stream.task, stream.budget)
+    again.restore(stream.state())
+    assert len(again.query(x)) == 10
+    assert again.used == 27
+    assert len(again.query(x)) == 3
+    assert again.used == 30
     with pytest.raises(NotImplementedError, match="the law of toy is not known"):
         Stream(toy(), Budget(20)).query(x)
+
+
+def test_a_law_that_is_offered_is_asked_before_one_that_is_known():
+    stream = Stream(replace(toy(), log_prob=lambda x: x[:, 0], query=lambda x: x[:, 0] + 7), Budget(20))
+    assert stream.query(torch.zeros(2, 2)).tolist() == [7, 7]
 
 
 def test_rows_do_not_depend_on_what_the_model_draws_from_the_global_generator():

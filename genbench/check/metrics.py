@@ -114,6 +114,15 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     },
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
+    evidence.PValues: lambda fault: {
+        "null": torch.rand(N, CLASSES) ** (1 + fault),
+        "far": torch.rand(N, CLASSES) ** (8 - 2 * fault),
+        "cells": torch.tensor([[100.0, 100.0 * (1 + i), 0.25, 1e-3 * (1 + fault)] for i in range(CLASSES)]),
+    },
+    evidence.Kernel: lambda fault: {
+        "kernel": fault / 4 * torch.eye(CLASSES) + (1 - fault / 4) * (fault * torch.arange(CLASSES)).softmax(0),
+        "law": torch.full((CLASSES,), 1 / CLASSES),
+    },
     evidence.PairedImages: lambda fault: {
         "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take
         "again": real + (0.1 + fault) * torch.randn(real.shape),

@@ -276,6 +276,31 @@ def codes(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def scaling(data: dict[str, Any]) -> Canvas:
+    """Lines over a logarithmic axis; where the other is logarithmic too, y = x besides."""
+    palette, panels = data["palette"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 0.68, 0.65)
+    for ax, panel in zip(axes, panels, strict=True):
+        for model, line in panel["lines"].items():
+            style = {"linestyle": dash(palette, model), "marker": marker(palette, model), "markersize": 3}
+            ax.plot(line["x"], line["y"], color=colour(palette, model), **style)
+        every = [x for line in panel["lines"].values() for x in line["x"]]
+        ax.set_xscale("log")
+        decades(ax.xaxis, max(every) / min(every))
+        for level in data["levels"]:
+            ax.axhline(level, color=FAINT, linestyle=":", linewidth=1, zorder=1)
+        if panel.get("log"):
+            scaled(ax, [y for line in panel["lines"].values() for y in line["y"]])
+            ax.plot([min(every), max(every)], [min(every), max(every)], color=FAINT, linestyle=":", linewidth=1)
+        else:
+            ax.set_ylim(-0.03, 1.03)
+        ax.set_title(panel["title"])
+        ax.set_ylabel(panel["unit"])
+    beneath(axes, data["label"])
+    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
+    return canvas
+
+
 def traces(data: dict[str, Any]) -> Canvas:
     losses = data["losses"]
     canvas, axes = grid(len(losses), 4, 0.75, 0.2)
@@ -353,4 +378,5 @@ KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
     "traces": traces, "ranks": ranks, "nearest": reconstructions,
     "fields": fields, "paths": paths,
+    "complexity": scaling, "powers": scaling,
 }  # fmt: skip

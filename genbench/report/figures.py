@@ -16,6 +16,7 @@ from genbench.report.figure import Figure
 from genbench.report.plays import fields, paths
 from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
 from genbench.report.tables import ARROWS, REFERENCES, Table
+from genbench.report.trials import complexity, powers
 
 TRACE = 200  # points of a trace
 TASKS = 6  # fewer tell no ranks apart
@@ -24,7 +25,10 @@ TASKS = 6  # fewer tell no ranks apart
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters, traces)
+    kinds = (
+        *(curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters),
+        *(complexity, powers, traces),
+    )
     made = [kind(table, runs) for kind in kinds]
     made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
     made[:0] = [fields(table, runs), paths(table, runs)]
@@ -89,7 +93,7 @@ def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
     made = panels(table)
     seconds: dict[str, list[float]] = {}
     for r in runs:
-        if r.run.status == "ok" and (spent := r.run.cost.get("seconds")):
+        if r.run.status == "ok" and r.run.cost.get("examples") and (spent := r.run.cost.get("seconds")):
             seconds.setdefault(r.model, []).append(spent)
     for panel in made:
         for row in table.rows:
