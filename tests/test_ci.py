@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples/ci"
 
 
-def tested(pytester, body):
+def ask(pytester, body):
     pytester.makepyfile(f"def test_scores(genbench_regression):\n    {body}\n")
     return pytester.runpytest_inprocess("-p", "genbench.plugin", "-p", "no:benchmark", "-p", "no:cacheprovider")
 
@@ -29,12 +29,12 @@ def test_the_fixture_passes_what_is_the_same_and_fails_with_the_table(pytester):
     written(pytester.path / "old/records.jsonl", arm(OLD))
     written(pytester.path / "new/records.jsonl", arm(shifted(OLD, 5), first=10))
     (pytester.path / "gates.yaml").write_text("- frechet[digits] <= 9")
-    tested(pytester, "assert genbench_regression('old', 'old').counts['same'] == 1").assert_outcomes(passed=1)
-    tested(pytester, "genbench_regression('new', 'old', fail_on='never')").assert_outcomes(passed=1)
-    worse = tested(pytester, "genbench_regression('new', 'old')")
+    ask(pytester, "assert genbench_regression('old', 'old').counts['same'] == 1").assert_outcomes(passed=1)
+    ask(pytester, "genbench_regression('new', 'old', fail_on='never')").assert_outcomes(passed=1)
+    worse = ask(pytester, "genbench_regression('new', 'old')")
     worse.assert_outcomes(failed=1)
     worse.stdout.fnmatch_lines(["worse*digits*vae*frechet*(+50%)*"])
-    broken = tested(pytester, "genbench_regression('old', 'old', gates='gates.yaml')")
+    broken = ask(pytester, "genbench_regression('old', 'old', gates='gates.yaml')")
     broken.stdout.fnmatch_lines(["broken*digits*vae*frechet <= 9*", "*1 of 1 gates broken"])
 
 
@@ -95,7 +95,7 @@ def test_the_example_passes_as_it_stands_and_its_old_scores_would_fail_a_worse_m
         for r in read(EXAMPLE / "old")
     ]
     written(pytester.path / "ci/new/records.jsonl", worse)
-    failed = tested(pytester, "genbench_regression('ci/new', 'ci/old', gates='ci/gates.yaml')")
+    failed = ask(pytester, "genbench_regression('ci/new', 'ci/old', gates='ci/gates.yaml')")
     failed.stdout.fnmatch_lines(["worse*ring8*model:Mixture*high_quality*(*40%)*"])
 
 

@@ -244,7 +244,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, genbench):
     score = values["scores"][0]
     column, text = tmp_path / "column.jsonl", tmp_path / "text.jsonl"
     column.write_text(json.dumps({**values, "scores": [{k: v for k, v in score.items() if k != "value"}]}))
-    text.write_text(json.dumps({**values, "scores": [{**score, "value": "12"}]}))
+    text.write_text(json.dumps({**values, "scores": [{**score, "value": "twelve"}]}))
     torn = tmp_path / "torn.jsonl"
     torn.write_text(line[:50])
     (tmp_path / "empty").mkdir()
@@ -258,8 +258,8 @@ def test_what_cannot_be_read_is_one_line(tmp_path, genbench):
         (again, "NEW has 2 runs of vae on digits with seed 0"),
         (later, f"schema {SCHEMA + 1}"),
         (lacking, "it lacks scores"),
-        (column, "'value'"),
-        (text, "which is no number"),
+        (column, "value: "),
+        (text, "valid number"),
         (torn, "not a line of JSON"),
         (other, "share no model on a task"),
     ):

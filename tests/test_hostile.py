@@ -37,7 +37,8 @@ strayed: list[str] = []
 def audit(event, args):
     """Note what is written outside of the one folder that is given."""
     writes = event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & WRITES)
-    if watching and writes and not Path(os.fsdecode(args[0])).is_relative_to(watching[0]):
+    unnamed = event == "open" and os.path.isdir(args[0])  # a file in it without a name, which leaves nothing
+    if watching and writes and not unnamed and not Path(os.fsdecode(args[0])).is_relative_to(watching[0]):
         strayed.append(f"{event} {args}")
 
 

@@ -83,14 +83,14 @@ def test_the_exact_objective_is_the_hessians_trace() -> None:
         hessian = torch.autograd.functional.hessian(lambda r: model.potential(r[None]).sum(), row)
         gradient = torch.autograd.functional.jacobian(lambda r: model.potential(r[None]).sum(), row)
         rows.append(0.5 * gradient.square().sum() - hessian.trace())
-    assert exact(model.score, y).item() == pytest.approx(float(torch.stack(rows).mean()), rel=1e-9)
+    assert exact(model.slope, y).item() == pytest.approx(float(torch.stack(rows).mean()), rel=1e-9)
 
 
 def test_the_sliced_objective_is_the_exact_one_in_expectation() -> None:
     model, y = jiggled(Spec(Real((5,)))), torch.randn(20, 5)
-    draws = torch.stack([sliced(model.score, y.repeat(50, 1)).detach() for _ in range(100)])
+    draws = torch.stack([sliced(model.slope, y.repeat(50, 1)).detach() for _ in range(100)])
     error = float(draws.std()) / 10
-    assert float(draws.mean()) == pytest.approx(exact(model.score, y).item(), abs=4 * error)
+    assert float(draws.mean()) == pytest.approx(exact(model.slope, y).item(), abs=4 * error)
     assert error < 0.05 * abs(float(draws.mean()))
 
 
@@ -139,7 +139,7 @@ def test_paired_noise_is_less_noisy_and_no_other_in_the_mean() -> None:
         made = []
         for seed in range(200):
             values = []
-            for score in (model.score, lambda y: 0 * y):
+            for score in (model.slope, lambda y: 0 * y):
                 torch.manual_seed(seed)
                 values.append(objective(score, y))
             made.append((values[0] - values[1]).detach())
@@ -212,7 +212,7 @@ def error(model: ScoreMatching, law: Mixture, x: Tensor) -> float:
     """The Fisher divergence over x, as a share of the mean squared score of the law."""
     y = model.preprocessing(x)[0]
     right = slope(law, x) * model.preprocessing.scale
-    return float((model.score(y) - right).square().sum() / right.square().sum())
+    return float((model.slope(y) - right).square().sum() / right.square().sum())
 
 
 @pytest.mark.slow
