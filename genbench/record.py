@@ -297,7 +297,5 @@ def read_records(path: Path, folder: Path | None = None) -> list[Result]:
             raise BadInput(f"{where}: a second run with the id {name}; keep one of them")
         seen.add(name)
         records = tuple(_make(Record, score, where) for score in scores)
-        if wrong := [r for r in records if not isinstance(r.value, int | float | None)]:
-            raise BadInput(f"{where}: {wrong[0].metric} has the value {wrong[0].value!r}, which is no number")
         results.append(Result(_run(values, where), records, (folder or path.parent) / name))
     return results
