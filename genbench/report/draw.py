@@ -334,7 +334,7 @@ def ranks(data: dict[str, Any]) -> Canvas:
         inks = {model: colour(palette, model) for model in panel["scores"]}
         alike = posthoc_nemenyi_friedman(scores)
         critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
-                                    label_fmt_right=" {label} ({rank:.2g})", label_props={"color": INK})  # fmt: skip
+                                    label_fmt_right=" {label} ({rank:.2g})")  # fmt: skip
         low, high = ax.get_xlim()
         ax.set_xlim(low - 0.25 * (high - low), high + 0.25 * (high - low))  # room for names
         ax.set_title(panel["title"])
