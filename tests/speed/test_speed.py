@@ -55,7 +55,8 @@ def bare_vae(task):
 
 def bare_gan(task):
     model = GAN(task.spec)
-    critic, generator = model.optimizer(model.critic.parameters()), model.optimizer(model.generator.parameters())
+    critic = model.optimizer(model.critic.parameters(), lr=model.critic_rate)
+    generator = model.optimizer(model.generator.parameters(), lr=model.rate)
     batches = bare_batches(task, model.batch)
     for turn, (x, _) in zip(range(TURNS), batches, strict=False):
         if turn % 2 == 0:
