@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from genbench.errors import BadInput
+from genbench.execute.local import locked
 from genbench.record import PARTIAL, read_run, read_scores
 
 
@@ -45,16 +44,10 @@ def standing(place: Path) -> Standing:
 def held(folder: Path) -> bool:
     """Whether a worker lives that writes there: it holds the folder's lock until it dies, however it dies."""
     try:
-        place = os.open(folder, os.O_RDONLY)
+        with locked(folder) as ours:
+            return not ours
     except OSError:
         return False
-    try:
-        fcntl.flock(place, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(place)
-    return False
 
 
 def said(name: str, found: list[Standing], asked: Collection[str] | None) -> Iterator[str]:

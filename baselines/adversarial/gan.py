@@ -86,7 +86,8 @@ class GAN(nn.Module):
         judged: list[Tensor] = []  # the fakes of the critic's last turn
 
         def critic_loss(x: Tensor, y: Tensor | None) -> Tensor:
-            judged[:] = [fake] = [self.sample(len(x))]
+            fake = self.sample(len(x))
+            judged[:] = [fake]
             # Who moves together bends each player's field by how the other's moves would change it.
             real, known = shown(x), shown(fake.detach() if self.loop is play else fake)
             loss = self.objective.critic(self.score(real), self.score(known), real, known)

@@ -15,6 +15,7 @@ from genbench.report import refuse_twins
 from genbench.report.page import environment, markdown
 from genbench.report.tables import REFERENCES, Cell, Column, make_table
 from genbench.report.words import number
+from genbench.stats import Student
 
 
 @dataclass
@@ -40,20 +41,26 @@ class Pair:
         return ""
 
     @property
-    def gap(self) -> str:
-        """Right less left with its 95 % interval (Welch's)."""
+    def difference(self) -> Student | None:
+        """Right less left (Welch's), where the two compare."""
         if self.why or not (self.left and self.right and self.left.mean and self.right.mean):
+            return None
+        return self.right.mean - self.left.mean
+
+    @property
+    def gap(self) -> str:
+        """The difference with its 95 % interval."""
+        if (gap := self.difference) is None:
             return ""
-        gap = self.right.mean - self.left.mean
         value, half = number(gap.value, gap.half if isfinite(gap.half) else None)
         return f"{value} ± {half}" if isfinite(gap.half) else value
 
     @property
     def way(self) -> str:
         """Better or worse where the interval of this one difference leaves zero out."""
-        if not self.gap or self.column.better == "neither" or not (self.left and self.right):
+        gap = self.difference
+        if gap is None or self.column.better == "neither":
             return ""
-        gap = self.right.mean - self.left.mean  # type: ignore[operator]
         gap = -gap if self.column.better == "lower" else gap
         return "better" if gap.above(0) <= stats.TAIL else "worse" if (-gap).above(0) <= stats.TAIL else ""
 
