@@ -12,6 +12,7 @@ import pytest
 import yaml
 from test_compare import OLD, arm, shifted, written
 
+import genbench.bench  # noqa: F401 - what pytester imports first it takes out again, and pydantic is not read twice
 from genbench.compare import read
 
 pytest_plugins = ["pytester"]
