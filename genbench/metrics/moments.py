@@ -77,8 +77,8 @@ def about(x: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     for part in torch.split(x, CACHED):
         y = held[: len(part)].copy_(part).sub_(centre)
         total += y.sum(0)
-        half = dsyrk(1.0, y.numpy().T, beta=1.0, c=half, overwrite_c=True)
-    return total, mirrored(torch.from_numpy(half))
+        half = dsyrk(1.0, y.numpy().T, beta=1.0, c=half, overwrite_c=True, lower=True)
+    return total, mirrored(torch.from_numpy(half.T))
 
 
 def mirrored(half: Tensor) -> Tensor:
