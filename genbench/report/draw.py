@@ -336,7 +336,9 @@ def ranks(data: dict[str, Any]) -> Canvas:
         critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
                                     label_fmt_right=" {label} ({rank:.2g})")  # fmt: skip
         low, high = ax.get_xlim()
-        ax.set_xlim(low - 0.25 * (high - low), high + 0.25 * (high - low))  # room for names
+        room = 0.055 * (max(map(len, inks)) + 6) / WIDTH  # the share of the width that the longest name takes
+        room *= (high - low) / (1 - 2 * room)
+        ax.set_xlim(low - room, high + room)
         ax.set_title(panel["title"])
         ax.grid(visible=False)
     return canvas

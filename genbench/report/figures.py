@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -19,33 +20,34 @@ from genbench.report.tables import ARROWS, REFERENCES, Table
 from genbench.report.trials import complexity, powers
 
 TRACE = 200  # points of a trace
+WORTH = 1.0  # seconds of training; less says nothing of a model
 TASKS = 6  # fewer tell no ranks apart
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (
-        *(curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters),
-        *(complexity, powers, traces),
-    )
-    made = [kind(table, runs) for kind in kinds]
-    made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
-    made[:0] = [fields(table, runs), paths(table, runs)]
+    kinds = (sheets, nearest, reconstructions, rates, codes, manifolds, filters, complexity, powers, traces)
+    made = [fields(table, runs), paths(table, runs), curves(table, runs)]
+    if any((r.run.cost.get("seconds") or 0) >= WORTH for r in runs):
+        made += [*(curves(table, runs, spent) for spent in ("seconds", "flops")), costs(table, runs)]
+    made += [kind(table, runs) for kind in kinds]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
+    """One for each column that is better one way; it is told with its options where the metric has another column."""
+    shown = [c for c in table.columns if c.better != "neither" and c.sound]
+    times = Counter(c.metric for c in shown)
     return [
         {
             "key": c.key,
-            "title": f"{c.metric} {c.arrow}".strip(),
+            "title": f"{c.metric} {c.arrow}".strip() + f"\n{c.options}" * (times[c.metric] > 1),
             "unit": c.unit,
             "lower": c.better == "lower",
             "lines": {},
         }
-        for c in table.columns
-        if c.better != "neither" and c.sound
+        for c in shown
     ]
 
 
@@ -171,7 +173,7 @@ def rates(table: Table, runs: Sequence[Result]) -> Figure | None:
 def _figure(kind: str, table: Table, title: str, made: list[dict[str, Any]], caption: str) -> Figure | None:
     if not made:
         return None
-    names = ", ".join(p["title"] for p in made)
+    names = ", ".join(p["title"].replace("\n", ", ") for p in made)
     models = ", ".join(dict.fromkeys(m for p in made for m in p["lines"]))
     return Figure(kind, table.task, title, caption, f"{title} on {table.task}: {names}, of {models}.", {"panels": made})
 
