@@ -36,7 +36,7 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
-    """One for each column that is better one way; it is told with its options where the metric has another column."""
+    """One for each column that is better one way; told with its options where the metric has another column."""
     shown = [c for c in table.columns if c.better != "neither" and c.sound]
     times = Counter(c.metric for c in shown)
     return [
