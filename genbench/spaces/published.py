@@ -131,8 +131,8 @@ class Inception(Published):
 class InceptionBfloat16(Inception):
     """The same with convolutions in bfloat16: other numbers, so another space, by its module:name alone.
 
-    On random weights features moved by 0.5 % and Frechet by 1.0 % (0.6 % on others); where the processor has no such instructions it is
-    eight times slower than float32.
+    On random weights features moved by 0.5 % and Frechet by 1.0 % (0.6 % on others); where the processor has no such
+    instructions it is eight times slower than float32.
     """
 
     name = "inception-bfloat16"
