@@ -16,13 +16,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from PIL import Image
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
     "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
     "svg": {"dpi": 300, "metadata": {"Date": None, "Creator": None}},
 }
-WIDTH = 7.2
+WIDTH = 7.2  # inches
+LETTER = 0.055  # inches, in the mean of a name
 INK, FAINT = "#222222", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
@@ -53,7 +55,14 @@ def draw(kind: str, data: dict[str, Any]) -> dict[str, bytes]:
             out = BytesIO()
             canvas.savefig(out, format=suffix, **how)
             made[suffix] = out.getvalue()
-    return made
+    return made if any(ax.images for ax in canvas.axes) else {**made, "png": fewer(made["png"])}
+
+
+def fewer(png: bytes) -> bytes:
+    """The picture in 256 colours, a third of the bytes: lines on white need no more."""
+    out = BytesIO()
+    Image.open(BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    return out.getvalue()
 
 
 def colour(palette: dict[str, int], model: str) -> str:
@@ -121,7 +130,9 @@ def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, li
                linestyle=dash(palette, m) if lines or m not in palette else "")
         for m in order
     ]  # fmt: skip
-    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(6, len(order)))
+    names = [shown(m) for m in order]
+    wide = int(WIDTH / (0.55 + LETTER * max(map(len, names))))  # names of that length that fit beside each other
+    canvas.legend(handles, names, loc="outside lower center", ncols=max(1, min(6, wide, len(order))))
 
 
 def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
@@ -336,7 +347,7 @@ def ranks(data: dict[str, Any]) -> Canvas:
         critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
                                     label_fmt_right=" {label} ({rank:.2g})")  # fmt: skip
         low, high = ax.get_xlim()
-        room = 0.055 * (max(map(len, inks)) + 6) / WIDTH  # the share of the width that the longest name takes
+        room = LETTER * (max(map(len, inks)) + 6) / WIDTH  # the share of the width that the longest name takes
         room *= (high - low) / (1 - 2 * room)
         ax.set_xlim(low - room, high + room)
         ax.set_title(panel["title"])
