@@ -166,6 +166,13 @@ UNDRAWN = {
         "of a test and not of rows; see tests/known/test_trials.py",
     ),
     **dict.fromkeys(
+        ("holds", "excess", "proved", "width", "null_value", "null_exponent", "seconds_an_estimate"),
+        "of an estimator and not of rows; see tests/known/test_sweeps.py",
+    ),
+    **dict.fromkeys(
+        ("severity_correlation", "least_severity"), "of a metric on trial; see tests/known/test_severities.py"
+    ),
+    **dict.fromkeys(
         ("stationary_distance", "mixing_steps"), "of a chain's moves and not of rows; see tests/known/test_chains.py"
     ),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genbench import stats as intervals
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import PValues
+from genbench.evidence import Estimates, PValues
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, share
 from genbench.metrics.testing import counts_law, moments, pvalue
@@ -79,10 +79,14 @@ def calibration(e: PValues) -> Estimate:
 def seconds_a_test(e: PValues) -> Estimate:
     """How long one test takes, in the mean over cells; the error is that of their spread. Raises BadInput below 2
     repeats."""
+    return seconds(e)
+
+
+def seconds(e: PValues | Estimates) -> Estimate:
     at_least(2, null=e.null)
-    seconds = e.cells[:, 3]
-    error = float(seconds.std()) / math.sqrt(len(seconds)) if len(seconds) > 1 else 0.0
-    return Estimate(float(seconds.mean()), error, len(e.null) * len(seconds))
+    each = e.cells[:, 3]
+    error = float(each.std()) / math.sqrt(len(each)) if len(each) > 1 else 0.0
+    return Estimate(float(each.mean()), error, len(e.null) * len(each))
 
 
 @metric("neither", version="1", unit="exponent")

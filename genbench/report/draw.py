@@ -154,7 +154,7 @@ def curves(data: dict[str, Any]) -> Canvas:
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
         spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
-        if spent and max(spent) > 30 * min(spent) and data["label"] != "training examples":
+        if spent and max(spent) > data.get("linear", 30) * min(spent) and data["label"] != "training examples":
             ax.set_xscale("log")
             decades(ax.xaxis, max(spent) / min(spent))
         else:
@@ -277,7 +277,7 @@ def codes(data: dict[str, Any]) -> Canvas:
 
 
 def scaling(data: dict[str, Any]) -> Canvas:
-    """Lines over a logarithmic axis; where the other is logarithmic too, y = x besides."""
+    """Lines over a logarithmic axis, and dotted ones that they are to be held against."""
     palette, panels = data["palette"], data["panels"]
     canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
@@ -290,8 +290,11 @@ def scaling(data: dict[str, Any]) -> Canvas:
         for level in data["levels"]:
             ax.axhline(level, color=FAINT, linestyle=":", linewidth=1, zorder=1)
         if panel.get("log"):
-            scaled(ax, [y for line in panel["lines"].values() for y in line["y"]])
-            ax.plot([min(every), max(every)], [min(every), max(every)], color=FAINT, linestyle=":", linewidth=1)
+            heights = [y for line in panel["lines"].values() for y in line["y"]]
+            ax.set_yscale("log")
+            decades(ax.yaxis, max(heights) / min(heights))
+            for guide in panel["guides"]:
+                ax.plot(guide["x"], guide["y"], color=FAINT, linestyle=":", linewidth=1, zorder=1)
         else:
             ax.set_ylim(-0.03, 1.03)
         ax.set_title(panel["title"])
@@ -378,5 +381,5 @@ KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
     "traces": traces, "ranks": ranks, "nearest": reconstructions,
     "fields": fields, "paths": paths,
-    "complexity": scaling, "powers": scaling,
+    "complexity": scaling, "powers": scaling, "brackets": curves, "curse": scaling,
 }  # fmt: skip

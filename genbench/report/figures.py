@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from genbench.record import Result, read_lines
+from genbench.report.estimates import brackets, curse
 from genbench.report.figure import Figure
 from genbench.report.plays import fields, paths
 from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
@@ -27,12 +28,12 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
     runs = [r for r in results if r.task == table.task]
     kinds = (
         *(curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters),
-        *(complexity, powers, traces),
+        *(complexity, powers, brackets, curse, traces),
     )
     made = [kind(table, runs) for kind in kinds]
     made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
     made[:0] = [fields(table, runs), paths(table, runs)]
-    return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
+    return [replace(figure, data={"palette": palette, **figure.data}) for figure in made if figure]
 
 
 def panels(table: Table) -> list[dict[str, Any]]:

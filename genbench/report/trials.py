@@ -57,7 +57,9 @@ def complexity(table: Table, runs: Sequence[Result]) -> Figure | None:
         if len(found) > 2:
             points = sorted((sqrt(n) / epsilon**2, draws) for (n, epsilon), draws in found.items())
             lines[model] = {"x": [x for x, _ in points], "y": [y for _, y in points]}
-    panel = {"title": "draws for a power of 2/3", "unit": "draws", "lines": lines, "log": True}
+    scale = sorted({x for line in lines.values() for x in line["x"]})
+    guides = [{"x": scale, "y": scale}]
+    panel = {"title": "draws for a power of 2/3", "unit": "draws", "lines": lines, "log": True, "guides": guides}
     return Figure(
         "complexity", table.task, "Draws that it takes",
         "The draws at which each test finds the rival law in two trials of three, against sqrt(n) / epsilon², a point "
