@@ -376,10 +376,30 @@ def paths(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def trust(data: dict[str, Any]) -> Canvas:
+    rows, columns = data["rows"], data["columns"]
+    values = np.array([[np.nan if v is None else v for v in row] for row in rows.values()])
+    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
+    ax = canvas.subplots()
+    ax.imshow(values, cmap="Blues_r", vmin=0, vmax=1.25, aspect="auto")  # so that what is found late is not white
+    for i, j in np.ndindex(values.shape):
+        if np.isfinite(values[i, j]):
+            ink = "white" if values[i, j] < 0.6 else INK
+            ax.annotate(f"{values[i, j]:.2g}", (j, i), color=ink, ha="center", va="center", fontsize=6.5)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return canvas
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
     "traces": traces, "ranks": ranks, "nearest": reconstructions,
     "fields": fields, "paths": paths,
     "complexity": scaling, "powers": scaling, "brackets": curves, "curse": scaling,
+    "trust": trust,
 }  # fmt: skip

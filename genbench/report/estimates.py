@@ -77,3 +77,20 @@ def curse(table: Table, runs: Sequence[Result]) -> Figure | None:
         {"panels": panels, "label": "draws", "levels": [],
          "palette": {f"n = {n:,.0f}": i for i, n in enumerate(sorted(sizes))}},
     ) if panels else None  # fmt: skip
+
+
+def trust(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """The least severity of each fault that each metric finds, as a chequered plan: metrics down, faults across."""
+    columns = [c for c in table.columns if c.metric == "least_severity"]
+    rows = {
+        row.model: [cell.mean.value if cell and cell.mean else None for cell in cells]
+        for row in table.rows
+        if any((cells := [table.cell(row.model, c.key) for c in columns]))
+    }
+    found = [c.options.partition("=")[2].strip() for c in columns]
+    return Figure(
+        "trust", table.task, "Which metric finds what",
+        "The least severity from which on each fault is found in every trial, where one in twenty would be by chance; "
+        "mean over seeds. The darker, the less is found; 1 where not even the worst was. Fewer rows are no fault.",
+        f"Least severities found on {table.task} by {', '.join(rows)}.", {"rows": rows, "columns": found},
+    ) if rows and columns else None  # fmt: skip

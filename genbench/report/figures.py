@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from genbench.record import Result, read_lines
-from genbench.report.estimates import brackets, curse
+from genbench.report.estimates import brackets, curse, trust
 from genbench.report.figure import Figure
 from genbench.report.plays import fields, paths
 from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
@@ -28,7 +28,7 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
     runs = [r for r in results if r.task == table.task]
     kinds = (
         *(curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters),
-        *(complexity, powers, brackets, curse, traces),
+        *(complexity, powers, trust, brackets, curse, traces),
     )
     made = [kind(table, runs) for kind in kinds]
     made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]

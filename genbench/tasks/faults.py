@@ -33,9 +33,9 @@ def noisy(held: Rows, train: Rows, n: int, s: float, noise: Generator) -> Tensor
 
 
 def blurred(held: Rows, train: Rows, n: int, s: float, noise: Generator) -> Tensor:
-    """Out of focus by s tenths of the picture's side."""
+    """Out of focus by s eighths of the picture's side."""
     x = some(held, n, noise)
-    width = s * x.shape[-1] / 10
+    width = s * x.shape[-1] / 8
     return torch.from_numpy(ndimage.gaussian_filter(x.numpy(), (0, 0, width, width)))
 
 
