@@ -85,12 +85,12 @@ def trust(table: Table, runs: Sequence[Result]) -> Figure | None:
     rows = {
         row.model: [cell.mean.value if cell and cell.mean else None for cell in cells]
         for row in table.rows
-        if any((cells := [table.cell(row.model, c.key) for c in columns]))
+        if any(cells := [table.cell(row.model, c.key) for c in columns])
     }
-    found = [c.options.partition("=")[2].strip() for c in columns]
+    found = [c.options.removeprefix("fault ") for c in columns]
     return Figure(
         "trust", table.task, "Which metric finds what",
         "The least severity from which on each fault is found in every trial, where one in twenty would be by chance; "
-        "mean over seeds. The darker, the less is found; 1 where not even the worst was. Fewer rows are no fault.",
+        "mean over seeds. The darker, the less is enough; 1 where not even the worst is. Fewer rows are no fault.",
         f"Least severities found on {table.task} by {', '.join(rows)}.", {"rows": rows, "columns": found},
     ) if rows and columns else None  # fmt: skip
