@@ -58,6 +58,7 @@ METRICS = {
     "annealed_likelihood": "genbench.metrics.annealing:annealed_likelihood",
     "uniformity": "genbench.metrics.testing:uniformity",
     "uniformity_l1": "genbench.metrics.testing:uniformity_l1",
+    "class_uniformity": "genbench.metrics.testing:class_uniformity",
     "uniformity_l2": "genbench.metrics.testing:uniformity_l2",
     "size": "genbench.metrics.trials:size",
     "power": "genbench.metrics.trials:power",

@@ -126,6 +126,7 @@ CLAIMS = {
     "mode_kl": Claim(("drop", "collapse"), ("copies",)),
     "imbalance": Claim(("drop", "collapse"), ("copies",)),
     "uniformity": Claim(("drop", "collapse"), ("copies",)),
+    "class_uniformity": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l1": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l2": Claim(("drop", "collapse"), ("copies",)),
     "accepted": Claim(("blur", "gaussian"), ("drop", "copies")),

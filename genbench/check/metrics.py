@@ -32,7 +32,7 @@ def samples(fault: float) -> dict[str, Any]:
 
 
 def logits(fault: float) -> dict[str, Any]:
-    return {"fake": 20 * (1 - fault / 4) * torch.eye(CLASSES)[torch.arange(N) % CLASSES]}
+    return {"fake": 20 * (1 - fault / 4) * torch.eye(CLASSES)[torch.arange(N) % round(CLASSES - fault)]}
 
 
 def symbols(fault: float) -> dict[str, Any]:

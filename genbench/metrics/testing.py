@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Draws, Symbols, finite
+from genbench.evidence import Draws, Logits, Symbols, finite
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, vector
 from genbench.record import Estimate
@@ -75,6 +75,20 @@ def uniformity_l2(e: Draws, *, eps: float = 0.1) -> Estimate:
     at_least(2, draws=e.draws)
     needed = 5 / (math.sqrt(e.n) * eps**2) + 8 / eps if eps > 0 else 0
     return tested(tallies(e.draws, e.n), e.n, 1 / e.n, eps, eps**2 / 2, needed, "")
+
+
+@metric("lower", version="1", unit="chi-squared divergence")
+def class_uniformity(e: Logits, *, eps: float = 0.25) -> Estimate:
+    """`uniformity_l1` of the classes that a space's classifier finds the likeliest for fakes, logits (m, classes).
+
+    It is of what the classifier sees: where it errs one way, uniform samples do not look it. Where samples carry
+    labels, `uniformity_l1` is of these. Raises BadInput as that does, and for logits that are not (m, classes).
+    """
+    if e.fake.ndim != 2:
+        raise BadInput(f"logits have shape {tuple(e.fake.shape)}, expected (m, classes)")
+    finite("logits", e.fake)
+    at_least(2, logits=e.fake)
+    return in_l1(tallies(e.fake.argmax(1), e.fake.shape[1]), e.fake.shape[1], eps)
 
 
 def in_l1(counts: NDArray[np.int64], n: int, eps: float, note: str = "") -> Estimate:
