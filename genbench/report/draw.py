@@ -27,7 +27,8 @@ INK, FAINT = "#222222", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 MARKERS = "osD^vPX*<>"
-REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2))}
+REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2)),
+                             "collisions, exactly": "-"}  # fmt: skip
 STYLE: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5, "legend.fontsize": 7.5, "text.parse_math": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": INK,
@@ -296,7 +297,7 @@ def scaling(data: dict[str, Any]) -> Canvas:
             for guide in panel["guides"]:
                 ax.plot(guide["x"], guide["y"], color=FAINT, linestyle=":", linewidth=1, zorder=1)
         else:
-            ax.set_ylim(-0.03, 1.03)
+            ax.set_ylim(*panel.get("range", (-0.03, 1.03)))
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
     beneath(axes, data["label"])

@@ -103,6 +103,15 @@ def of_symbols(kind: str, n: int, epsilon: float) -> tuple[Law, float]:
     return (missing, 1 / n) if kind == "missing" else (retry, (1 - 1 / n) / n)
 
 
+def share_of_the_first(kind: str, n: int, epsilon: float) -> float | None:
+    """The chance of symbol 0, where it is the same in each trial."""
+    if kind in SHARES:
+        p = SHARES[kind](n, epsilon)
+        return float(p[0] / p.sum())
+    known = {"uniform": 1 / n, "support": 1 / (n - round(epsilon * n)), "last": 1 / (n - 1), "retry": 1 / n**2}
+    return known.get(kind)
+
+
 SHARES: dict[str, Callable[[int, float], Tensor]] = {"graded": graded, "atom": atom, "zipf": zipf}
 
 
@@ -122,10 +131,10 @@ def trial(kind: str, n: int, many: float, epsilon: float, per: str, nulls: int, 
             {name: (0.0, distance) for name, distance in known.items()},
         )  # fmt: skip
     law, far = of_symbols(kind, n, epsilon)
-    against = Uniform(n, far)
+    against, share = Uniform(n, far), share_of_the_first(kind, n, epsilon)
     return Trial(
         n, draws, far, lambda noise: (uniform(n, draws, noise), against), lambda noise: (law(draws, noise), against),
-        nulls, repeats,
+        nulls, repeats, {} if share is None else {"p(0)": (1 / n, share)},
     )  # fmt: skip
 
 

@@ -8,7 +8,9 @@ import torch
 from scipy import integrate, optimize, stats
 
 from baselines.distances.measured import bracket, classifier, of_samples
+from baselines.distances.shares import chernoff, exact, hoeffding, normal, share_exactly
 from baselines.distances.squares import bracket_of_roots, bracket_of_squares
+from baselines.testing.informed import LastSymbol
 from genbench.errors import BadInput, NotApplicable
 from genbench.evidence import answered
 from genbench.metrics import excess, holds, null_exponent, null_value, proved, width
@@ -268,3 +270,62 @@ def test_a_core_of_any_sort_is_bracketed_alike():
     x, y = torch.randn(64, 2).double(), torch.randn(64, 2).double() + 1
     e = bracketed(x, y, 8, lambda a, b: float((a.mean(0) - b.mean(0)).norm()))
     assert e.low <= e.value <= e.high
+
+
+# The chance of one symbol
+
+
+@pytest.mark.parametrize("kind", ["uniform", "graded", "atom", "zipf", "support", "last", "retry"])
+def test_the_first_symbol_comes_as_often_as_is_known(kind):
+    trial = laws(kind, n=(8,), epsilon=(0.25,), draws=(200_000,), per="draw").trials[0]
+    x, _ = trial.alternative(torch.Generator().manual_seed(0))
+    (null, far), share = trial.known["p(0)"], float((x == 0).double().mean())
+    assert null == 1 / 8
+    assert share == pytest.approx(far, abs=5 * math.sqrt(far * (1 - far) / len(x)))
+    assert laws("paninski").trials[0].known == laws("missing").trials[0].known == {}
+
+
+@pytest.mark.parametrize("p", [0.5, 0.05, 0.003])
+@pytest.mark.parametrize("interval", [hoeffding, chernoff, exact])
+def test_intervals_hold_the_chance_in_at_least_95_percent(interval, p):
+    """Summed over the binomial law, nothing drawn; the counter-example is the normal one, where a symbol is rare."""
+    for draws in (20, 300, 2000):
+        chance = stats.binom.pmf(np.arange(draws + 1), draws, p)
+
+        def held(of, draws=draws, chance=chance):
+            ends = [of(hits, draws) for hits in range(draws + 1)]
+            return sum(c for c, (low, high) in zip(chance, ends, strict=True) if low <= p <= high)
+
+        assert held(interval) >= 0.95 - 1e-12
+        if draws * p < 1:
+            assert held(normal) < 0.7
+
+
+def test_they_are_as_wide_as_theory_says():
+    """Half a width of epsilon at T = log(2 / risk) / (2 epsilon^2), and of epsilon p at 3 log(2 / risk) / (p eps^2)."""
+    draws = round(math.log(40) / (2 * 0.01**2))
+    low, high = hoeffding(draws // 2, draws)
+    assert (high - low) / 2 == pytest.approx(0.01, rel=1e-3)
+    p, epsilon = 0.01, 0.1
+    draws = round(3 * math.log(40) / (p * epsilon**2))
+    low, high = chernoff(round(p * draws), draws)
+    assert (high - low) / 2 == pytest.approx(epsilon * p, rel=0.01)
+    assert exact(0, 50) == (0.0, pytest.approx(1 - 0.025 ** (1 / 50)))
+    assert exact(50, 50)[1] == 1.0
+
+
+def test_a_law_that_draws_again_is_told_by_who_looks_for_it():
+    """The test that knows the symbol: power less size is at most 1 - (1 - 1/N)^T, 0.095 at T = N / 10."""
+    n, draws = 50, 5
+    test, uniform = LastSymbol(None, symbol=0), Uniform(n, 1 / n)
+    unseen = test.pvalue(torch.arange(1, 6), uniform)
+    assert unseen == pytest.approx((1 - 1 / n) ** draws)
+    assert test.pvalue(torch.arange(5), uniform) == 1.0
+    advantage = (1 - 1 / n**2) ** draws - (1 - 1 / n) ** draws
+    assert 0 < advantage <= 1 - (1 - 1 / n) ** draws
+    assert LastSymbol(None).pvalue(torch.tensor([n - 1]), uniform) == 1.0
+
+
+def test_rows_are_declined_by_who_counts():
+    with pytest.raises(NotImplementedError, match="no rows"):
+        share_exactly(None).estimate(torch.zeros(5, 2), torch.zeros(5, 2))
