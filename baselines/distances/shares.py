@@ -45,11 +45,12 @@ def hoeffding(hits: int, draws: int) -> tuple[float, float]:
 def chernoff(hits: int, draws: int) -> tuple[float, float]:
     """Chernoff: |hits / T - p| <= epsilon p from T = 3 log(2 / risk) / (p epsilon^2) draws on, for epsilon <= 1.
 
-    Solved for the p that hits / T is within sqrt(c p) of, c = 3 log(2 / risk) / T.
+    Solved for the p that hits / T is within sqrt(c p) of, c = 3 log(2 / risk) / T. Above by more than p itself it may
+    lie by c: P(hits / T >= (1 + epsilon) p) <= exp(-epsilon p T / 3) for epsilon >= 1.
     """
     c, share = 3 * math.log(2 / RISK) / draws, hits / draws
     middle, root = share + c / 2, math.sqrt(c * share + c**2 / 4)
-    return middle - root, middle + root
+    return middle - root if share >= 2 * c else share - c, middle + root
 
 
 def exact(hits: int, draws: int) -> tuple[float, float]:
