@@ -306,7 +306,7 @@ def score(
 
 @app.command()
 def report(
-    benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, or taxonomy.")] = "quick",
+    benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, taxonomy or lessons.")] = "quick",
     records: RecordsOption = None,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option("--compare", help="Two pages side by side: folders, or records.jsonl.")
@@ -316,7 +316,8 @@ def report(
     out: OutOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do."""
+    """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do, or
+    `lessons`, of what the pages in reports/ say of samples."""
     from genbench import bench
 
     if compare:
@@ -332,6 +333,11 @@ def report(
 
         models = matrix([{"name": name, "where": ref} for name, ref in catalogue.names("models").items()])
         print(f"report: {taxonomy(models, FAMILIES, place)}")
+        return
+    if benchmark == "lessons":
+        from genbench.report.lessons import lessons
+
+        print(f"report: {lessons(bench.read(file or bench.default_file()), REPORTS, place)}")
         return
 
     if records:

@@ -11,7 +11,7 @@ import math
 import operator
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from math import prod
@@ -35,6 +35,7 @@ from genbench.model import (
     Detector,
     Discriminator,
     Encoder,
+    Estimator,
     ExactSampler,
     Joint,
     Learner,
@@ -48,7 +49,7 @@ from genbench.model import (
     methods,
 )
 from genbench.spaces import Space
-from genbench.task import Bits, Game, Labels, Real, Rows, Spec, Task
+from genbench.task import Bits, Game, Labels, Real, Rivals, Rows, Spec, Task, Trial, Uniform
 
 E = TypeVar("E", bound="Evidence")
 SHARD = 2**26  # bytes of one tensor in one file
@@ -862,22 +863,90 @@ class PValues(Evidence):
     @classmethod
     def collect(cls, model: Tester, exam: Exam) -> PValues:
         """Every test is shown the same trials: their noise is a generator of its own."""
-        if not (trials := exam.task.trials):
-            raise NotApplicable("the task has nothing to test")
-        noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        columns, cells = [], []
-        for trial in trials:
-            said, spent = [], 0.0
-            for rivals in [trial.null] * trial.nulls + [trial.alternative] * trial.repeats:
-                x, y = rivals(noise)
-                started = time.perf_counter()
-                said.append(model.pvalue(x, y))
-                spent += time.perf_counter() - started
-            columns.append(torch.tensor(said, dtype=torch.float64))
-            cells.append((trial.n, trial.draws, trial.epsilon, max(spent, 1e-9) / len(said)))
-        p = torch.stack(columns, 1)
-        nulls = trials[0].nulls
-        return cls(p[:nulls], p[nulls:], torch.tensor(cells, dtype=torch.float64))
+        return cls(*answered(exam.task.trials, model.pvalue))
+
+
+def answered(trials: Sequence[Trial], ask: Callable[..., Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """The answers to the nulls (k, cells, ...) and to the alternatives (m, cells, ...) of trials, and their cells. A
+    null that trials share is asked once."""
+    if not trials:
+        raise NotApplicable("the task has no trials")
+    noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+    said: dict[Rivals, Tensor] = {}
+    spent = 0.0
+
+    def asked(rivals: Rivals, times: int) -> Tensor:
+        nonlocal spent
+        answers = []
+        for _ in range(times):
+            drawn = rivals(noise)
+            started = time.perf_counter()
+            answers.append(ask(*drawn))
+            spent += time.perf_counter() - started
+        return torch.tensor(answers, dtype=torch.float64)
+
+    null, far, cells = [], [], []
+    for trial in trials:
+        before, times = spent, trial.repeats
+        if trial.null not in said:
+            said[trial.null] = asked(trial.null, trial.nulls)
+            times += trial.nulls
+        null.append(said[trial.null])
+        far.append(asked(trial.alternative, trial.repeats))
+        cells.append((trial.n, trial.draws, trial.epsilon, max(spent - before, 1e-9) / times))
+    return torch.stack(null, 1), torch.stack(far, 1), torch.tensor(cells, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Estimates(Evidence):
+    """What an estimator said on a grid: (value, low, high) null (k, cells, 3) where the laws are equal, far
+    (m, cells, 3) where they are not, an end infinite that it does not give; cells (cells, 4) are the n, the draws, the
+    epsilon of each, and the seconds that one estimate took; known (cells, 2) what was to be found, of either; kinds
+    (cells,) what was wrong, by its place in FAULTS."""
+
+    null: Tensor
+    far: Tensor
+    cells: Tensor
+    known: Tensor = NONE
+    kinds: Tensor = NONE
+    at_end: ClassVar[bool] = True
+
+    FAULTS: ClassVar[tuple[str, ...]] = (
+        "noise", "blur", "dropped", "imbalance", "duplicates", "copies", "fewer",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
+            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
+        finite("cells", self.cells)
+        finite("known", self.known)
+        for name in ("null", "far"):
+            said = getattr(self, name)
+            if said.shape[1:] != (len(self.cells), 3):
+                raise BadInput(f"{name} has shape {tuple(said.shape)}, expected (repeats, {len(self.cells)} cells, 3)")
+            finite(f"the values of {name}", said[..., 0])
+        if self.known.numel() and self.known.shape != (len(self.cells), 2):
+            raise BadInput(f"known has shape {tuple(self.known.shape)}, expected ({len(self.cells)} cells, 2)")
+        for f in fields(self):
+            object.__setattr__(self, f.name, getattr(self, f.name).double())
+
+    @classmethod
+    def collect(cls, model: Estimator, exam: Exam) -> Estimates:
+        """Every estimator is shown the same trials."""
+
+        def ask(x: Tensor, y: Tensor | Uniform) -> tuple[float, float, float]:
+            e = model.estimate(x, y)
+            return e.value, -math.inf if e.low is None else e.low, math.inf if e.high is None else e.high
+
+        trials = exam.task.trials
+        known = [trial.known.get(model.of) for trial in trials]
+        kinds = [cls.FAULTS.index(trial.kind) for trial in trials if trial.kind]
+        return cls(
+            *answered(trials, ask),
+            torch.tensor(known, dtype=torch.float64) if all(known) else NONE,
+            torch.tensor(kinds) if kinds else NONE,
+        )
 
 
 @dataclass(frozen=True)
@@ -914,7 +983,7 @@ KINDS: tuple[type[Evidence], ...] = (
     LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
     Trace, Batches, Scores, LipschitzScores, Odds,
     Path, Spread, Field,
-    PValues, Kernel,
+    PValues, Kernel, Estimates,
 )  # fmt: skip
 
 

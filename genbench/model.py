@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from genbench.record import Estimate
 from genbench.task import Uniform
 
 
@@ -118,8 +119,16 @@ class Tester(Protocol):
         """How likely rows are to differ from y, other rows or a law, by as much as x does, if x is of y's law."""
 
 
+class Estimator(Protocol):
+    of: str  # what it estimates, by the name in a trial's `known`
+
+    def estimate(self, x: Tensor, y: Tensor | Uniform) -> Estimate:
+        """That number from draws x and what they are held against, with `low` and `high` where it gives bounds."""
+
+
 CAPABILITIES: tuple[type, ...] = (
     Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
+    Estimator,
 )  # fmt: skip
 
 

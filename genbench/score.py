@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from genbench import catalogue
 from genbench.errors import BadInput
-from genbench.evidence import Desk, Exam, Features, Samples
+from genbench.evidence import Desk, Draws, Exam, Features, Samples
 from genbench.metric import Metric
 from genbench.model import Sampler, methods
 from genbench.record import Record, Wanted
@@ -64,6 +64,8 @@ def score(
     comparable(a, b)
     desk = Desk(exam(a, asked, how))
     desk.made[Samples] = Samples(desk.exam.rows.x, b.x.to(asked.device))
+    if (drawn := classes(a, b)) is not None:
+        desk.made[Draws] = drawn
     space = desk.exam.space
     if any(metric.evidence is Features for metric in metrics.values()):
         watch(f"features in {space.name}", 0.0)
@@ -121,9 +123,17 @@ def in_no_order(a: Source, b: Source, n: int | None) -> tuple[Source, Source]:
 
     def shuffled(side: Source) -> Source:
         order = torch.randperm(len(side.x), generator=Generator().manual_seed(SHUFFLE))
-        return replace(side, x=side.x[order[:n]])
+        return replace(side, x=side.x[order[:n]], y=None if side.y is None else side.y[order[:n]])
 
     return shuffled(a), shuffled(b)
+
+
+def classes(real: Source, fake: Source) -> Draws | None:
+    """What labelled fakes are draws of: the classes that either side names, 0 to the last. None without labels."""
+    if fake.y is None or not bool((fake.y >= 0).any()):
+        return None
+    known = max(int(side.y.max()) + 1 for side in (real, fake) if side.y is not None)
+    return Draws(fake.y[fake.y >= 0], max(known, 2))
 
 
 def size(x: Tensor) -> str:

@@ -20,8 +20,9 @@ from genbench.bench import alias
 from genbench.errors import BadInput, unknown
 from genbench.evidence import Samples
 from genbench.record import PARTIAL, read_run
-from genbench.task import Task
+from genbench.task import Labels, Task
 from genbench.tasks import arrays, images
+from genbench.tasks.files import labels
 
 SPLITS = ("train", "valid", "test", "spare")
 TASK = re.compile(rf"task:([^{{}}]+?)\s*(\{{.*\}})?(?:/({'|'.join(SPLITS)}))?")
@@ -44,7 +45,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows (n, *shape), what kind of thing they came from, and what was done to them on the way."""
+    """Rows (n, *shape), what kind of thing they came from, and what was done to them on the way; labels y (n,) where
+    they are labelled, -1 for none."""
 
     name: str
     x: Tensor
@@ -52,6 +54,7 @@ class Source:
     told: str = ""
     task: Task | None = None
     lossy: bool | None = None  # whether images were kept as JPEG
+    y: Tensor | None = None
 
 
 def is_script(text: str) -> bool:
@@ -105,7 +108,7 @@ def as_floats(what: str, x: Tensor, resize: int | None) -> tuple[Tensor, str]:
 
 
 def from_array(path: Path, key: str | None, resize: int | None) -> Source:
-    """The array `key` of a file, else its only one, else the one called x."""
+    """The array `key` of a file, else its only one, else the one called x; whole numbers y beside it are its labels."""
     if path.suffix.lower() not in arrays.WRITERS:
         raise BadInput(f"{path}: not a kind of file that holds rows; {WAYS}")
     kept = arrays.Arrays(path)
@@ -117,7 +120,12 @@ def from_array(path: Path, key: str | None, resize: int | None) -> Source:
         raise unknown(f"array of {path}", name, kept.names)
     x = kept[name]
     rows, told = as_floats(f"{path}: {name}", x[:, None] if x.ndim == 1 else x, resize)
-    return Source(f"{path}:{name}" if len(kept.names) > 1 else str(path), rows, "array", told)
+    y = kept["y"] if name != "y" and "y" in kept.names else None
+    if y is not None and not y.is_floating_point() and y.shape == (len(rows),):
+        y, told = labels(path, y, len(rows)), "; ".join(filter(None, (told, "labelled by y")))
+    else:
+        y = None
+    return Source(f"{path}:{name}" if len(kept.names) > 1 else str(path), rows, "array", told, y=y)
 
 
 def from_task(text: str) -> Source:
@@ -141,7 +149,8 @@ def from_task(text: str) -> Source:
     if split == "train":  # as the held-out rows are; and then no row is left that was held out
         rows = rows.dequantised(task.spec.x, Generator().manual_seed(0))
         task = replace(task, train=task.train[:0])
-    return Source(f"task:{name}/{split}", rows.x, "task", task.note, task)
+    y = rows.y if isinstance(task.spec.y, Labels) else None
+    return Source(f"task:{name}/{split}", rows.x, "task", task.note, task, y=y)
 
 
 def from_run(folder: Path) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -147,11 +147,13 @@ Rivals = Callable[[Generator], tuple[Tensor, Tensor | Uniform]]
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell of a grid of tests: what a test is shown when there is nothing to find, and when there is.
+    """One cell of a grid of trials: what a test or an estimator is shown when there is nothing to find, and when there
+    is.
 
     `null` and `alternative` give a fresh (x, y) each call: x (draws, *shape), y as many rows of what it is held
     against, or that law itself. They are asked `nulls` and `repeats` times. The laws differ by `epsilon`, on n symbols
-    or in rows of n numbers.
+    or in rows of n numbers. `known` are, by name, what is exactly so of the null and of the alternative; `kind` names
+    what is wrong with the latter, where that may be one of several things.
     """
 
     n: int
@@ -161,6 +163,8 @@ class Trial:
     alternative: Rivals
     nulls: int
     repeats: int
+    known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    kind: str = ""
 
 
 @dataclass(frozen=True)

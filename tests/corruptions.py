@@ -126,6 +126,7 @@ CLAIMS = {
     "mode_kl": Claim(("drop", "collapse"), ("copies",)),
     "imbalance": Claim(("drop", "collapse"), ("copies",)),
     "uniformity": Claim(("drop", "collapse"), ("copies",)),
+    "class_uniformity": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l1": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l2": Claim(("drop", "collapse"), ("copies",)),
     "accepted": Claim(("blur", "gaussian"), ("drop", "copies")),
@@ -164,6 +165,13 @@ UNDRAWN = {
     **dict.fromkeys(
         ("size", "power", "calibration", "seconds_a_test", "draws_exponent", "pairs_exponent"),
         "of a test and not of rows; see tests/known/test_trials.py",
+    ),
+    **dict.fromkeys(
+        ("holds", "excess", "proved", "width", "null_value", "null_exponent", "seconds_an_estimate"),
+        "of an estimator and not of rows; see tests/known/test_sweeps.py",
+    ),
+    **dict.fromkeys(
+        ("severity_correlation", "least_severity"), "of a metric on trial; see tests/known/test_severities.py"
     ),
     **dict.fromkeys(
         ("stationary_distance", "mixing_steps"), "of a chain's moves and not of rows; see tests/known/test_chains.py"

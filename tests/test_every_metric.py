@@ -22,6 +22,8 @@ from genbench.errors import BadInput, NotApplicable
 DATA = Path(__file__).parent / "data"
 ELSEWHERE = (
     *("ms_ssim", "lpips"),  # they take large images, and weights: tests/known/test_pairs.py
+    "null_exponent",  # takes cells of several draws: tests/known/test_sweeps.py
+    *("severity_correlation", "least_severity"),  # they take cells of one fault: tests/known/test_severities.py
     *("draws_exponent", "pairs_exponent"),  # they take a grid on which the power rises: tests/known/test_trials.py
 )
 NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
@@ -121,6 +123,11 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
     if kind is evidence.PValues:
         cells = np.stack([np.full(d, 100.0), 50.0 * np.arange(1, d + 1), np.full(d, 0.25), np.full(d, 1e-3)], 1)
         return {"null": noise.uniform(size=(n, d)), "far": noise.uniform(size=(m, d)) ** 4, "cells": cells}
+    if kind is evidence.Estimates:
+        cells = np.stack([np.full(d, 3.0), 50.0 * np.arange(1, d + 1), np.ones(d), np.full(d, 1e-3)], 1)
+        null, far = (mean + 0.1 * noise.normal(size=(rows, d, 1)) for mean, rows in ((0, n), (1, m)))
+        null, far = (np.concatenate([said, said - 0.2, said + 0.2], 2) for said in (null, far))
+        return {"null": null, "far": far, "cells": cells, "known": np.tile([0.0, 1.0], (d, 1))}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -217,7 +224,7 @@ def test_constant_rows(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    whole = ("weights", "cells", "kernel", "law")  # that are no rows
+    whole = ("weights", "cells", "known", "kernel", "law")  # that are no rows
     twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in whole}
     sound(ask(name, {**made, **twice}))
 
@@ -327,6 +334,10 @@ def freeze():
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
             "PValues.null": 0.5 + 0.5 * waves(60, 3, 0.1), "PValues.far": (0.5 + 0.5 * waves(50, 3, 0.3)) ** 4,
             "PValues.cells": torch.tensor([[100.0, t, 0.25, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
+            "Estimates.null": torch.stack([waves(20, 3, 0.1), waves(20, 3, 0.1) - 1, waves(20, 3, 0.1) + 1], 2),
+            "Estimates.far": torch.stack([(far := 2 + waves(30, 3, 0.3)), far - 0.8, far + 0.7], 2),
+            "Estimates.cells": torch.tensor([[3.0, t, 2.0, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
+            "Estimates.known": torch.tensor([[0.0, 2.0]] * 3),
             "Kernel.kernel": (3 * waves(6, 6, 0.2)).softmax(1), "Kernel.law": waves(6, 1, 0.4)[:, 0].softmax(0),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),

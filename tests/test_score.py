@@ -515,3 +515,34 @@ def test_help_imports_no_torch(tmp_path):
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert said.stderr.strip() == "False"
+
+
+def test_labelled_samples_are_tested_for_uniformity_by_their_labels(tmp_path, noise, scores):
+    """Not by what a space sees; a class of none is left out, and the other side names classes that never came."""
+    x = noise.normal(size=(300, 3)).astype(np.float32)
+    np.savez(tmp_path / "real.npz", x=x, y=np.arange(300) % 5)
+    even, lacking = np.arange(300) % 5, np.arange(300) % 4
+    even[:50] = -1
+    for name, y in (("even", even), ("lacking", lacking)):
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y)
+    said = scores(tmp_path / "real.npz", tmp_path / "even.npz", "--metrics", "uniformity_l1,uniformity_l2")
+    assert (said["uniformity_l1"]["n"], said["uniformity_l1"]["reject"]) == (250, False)
+    lost = scores(tmp_path / "real.npz", tmp_path / "lacking.npz", "--metrics", "uniformity_l1")["uniformity_l1"]
+    assert lost["reject"]
+    assert lost["value"] == pytest.approx(0.25, abs=0.02)  # 5 times 4/16, less 1
+    np.savez(tmp_path / "floats.npz", x=x, y=noise.normal(size=300))
+    assert read(str(tmp_path / "floats.npz"), Reading()).y is None
+
+
+def test_a_space_s_classes_are_tested_for_uniformity(tmp_path, scores):
+    """Of digits without labels; half of the classes are not all of them."""
+    rows = digits_task().train
+    np.save(tmp_path / "all.npy", rows.x.numpy())
+    np.save(tmp_path / "half.npy", rows.x[rows.y < 5].numpy())
+    ask = ("--space", "digits", "--metrics", "class_uniformity")
+    fair, half = (
+        scores("task:digits/test", tmp_path / f"{name}.npy", *ask)["class_uniformity"] for name in ("all", "half")
+    )
+    assert not fair["reject"]
+    assert half["reject"]
+    assert half["value"] == pytest.approx(1, abs=0.1)  # a half of the symbols, alike: N |p - U|^2 = 1

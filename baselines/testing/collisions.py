@@ -9,7 +9,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from baselines.testing.symbols import law
-from genbench.metrics.testing import collisions, pvalue, tallies
+from genbench.collisions import collisions, pvalue
+from genbench.metrics.testing import tallies
 from genbench.task import Spec, Uniform
 
 

@@ -11,14 +11,15 @@ from genbench.task import Spec, Uniform
 
 
 class LastSymbol:
-    """Knows that, if any symbol is missing, it is the last: p = (1 - 1/N)^T where it did not come, else 1."""
+    """Knows which symbol it is, if any is missing, the last or another: p = (1 - 1/N)^T where it did not come, else
+    1."""
 
-    def __init__(self, spec: Spec) -> None:
-        pass
+    def __init__(self, spec: Spec, *, symbol: int = -1) -> None:
+        self.symbol = symbol
 
     def fit(self, stream: Any) -> None:
         """Nothing to learn."""
 
     def pvalue(self, x: Tensor, y: Tensor | Uniform) -> float:
         n, _ = law(y)
-        return 1.0 if bool((x == n - 1).any()) else (1 - 1 / n) ** len(x)
+        return 1.0 if bool((x == self.symbol % n).any()) else (1 - 1 / n) ** len(x)

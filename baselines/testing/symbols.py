@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from torch import Tensor
 
-from genbench.metrics.testing import counts_law, tallies
+from genbench.collisions import counts_law
+from genbench.metrics.testing import tallies
 from genbench.task import Spec, Uniform
 
 Score = Callable[[NDArray[Any]], NDArray[Any]]

@@ -32,7 +32,7 @@ def samples(fault: float) -> dict[str, Any]:
 
 
 def logits(fault: float) -> dict[str, Any]:
-    return {"fake": 20 * (1 - fault / 4) * torch.eye(CLASSES)[torch.arange(N) % CLASSES]}
+    return {"fake": 20 * (1 - fault / 4) * torch.eye(CLASSES)[torch.arange(N) % round(CLASSES - fault)]}
 
 
 def symbols(fault: float) -> dict[str, Any]:
@@ -65,6 +65,16 @@ def turns(fault: float) -> torch.Tensor:
     """The powers of a rotation that also shrinks, or grows where there is a fault."""
     A = (0.9 + fault / 10) * torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
     return torch.stack([torch.linalg.matrix_power(A, t) for t in range(20)])
+
+
+def estimates(noise: torch.Tensor, fault: float) -> dict[str, Any]:
+    """Of equal laws and of laws at a distance of 1, ever nearer with more draws, with bounds of two deviations."""
+    draws = 50.0 * torch.arange(1, noise.shape[2] + 1)
+    value = torch.tensor([0.0, 1.0])[:, None, None] + (2 + 5 * fault + 0.2 * noise) / draws.sqrt()
+    said = torch.stack([value, value - 0.4, value + 0.4 + fault / 10], 3) - 0.3
+    cells = torch.stack([torch.full_like(draws, 3), draws, torch.ones_like(draws), (1 + fault) / draws], 1)
+    known, kinds = torch.tensor([0.0, 1.0]).expand(len(draws), 2), torch.zeros(len(draws))
+    return {"null": said[0], "far": said[1], "cells": cells, "known": known, "kinds": kinds}
 
 
 MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
@@ -119,6 +129,7 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
         "far": torch.rand(N, CLASSES) ** (8 - 2 * fault),
         "cells": torch.tensor([[100.0, 100.0 * (1 + i), 0.25, 1e-3 * (1 + fault)] for i in range(CLASSES)]),
     },
+    evidence.Estimates: lambda fault: estimates(torch.randn(2, N, CLASSES), fault),
     evidence.Kernel: lambda fault: {
         "kernel": fault / 4 * torch.eye(CLASSES) + (1 - fault / 4) * (fault * torch.arange(CLASSES)).softmax(0),
         "law": torch.full((CLASSES,), 1 / CLASSES),

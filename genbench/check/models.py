@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from genbench.model import (
     Density,
     Detector,
     Encoder,
+    Estimator,
     Joint,
     Mover,
     Sampler,
@@ -85,8 +87,8 @@ class ModelChecks:
         self.x = self.task.valid.x[:50]
         noise = torch.Generator().manual_seed(0)
         self.trials = [ask(noise) for trial in self.task.trials for ask in (trial.null, trial.alternative) * 20]
-        if self.trials:
-            self.asks(self.model)[Tester]()  # a test of symbols declines rows, and one of rows symbols
+        if self.trials:  # a test of symbols declines rows, and one of rows symbols
+            self.asks(self.model)[Tester if can(type(self.model), Tester) else Estimator]()
 
     def asks(self, model: Any) -> dict[type, Callable[[], Any]]:
         return {
@@ -103,6 +105,7 @@ class ModelChecks:
             Mover: lambda: model.path(),
             Walker: lambda: model.kernel(),
             Tester: lambda: torch.tensor([model.pvalue(*drawn) for drawn in self.trials]),
+            Estimator: lambda: [model.estimate(*drawn) for drawn in self.trials],
         }
 
     def checks(self) -> Iterator[Check]:
@@ -128,6 +131,8 @@ class ModelChecks:
             yield "decode(latent(n)) has the shape of rows", self.decodes
         if Walker in offers:
             yield "kernel: chances of moves, each row summing to one", self.moves
+        if Estimator in offers:
+            yield "estimate: finite, and its bounds in order", self.estimates
         if Tester in offers:
             yield "pvalue: from 0 to 1, and small by chance alone where nothing is to be found", self.pvalues
         if Detector in offers:
@@ -259,6 +264,14 @@ class ModelChecks:
         small = int((p[::2] <= 0.05).sum())
         hold(small <= 6, f"{small} of 20 p-values of the null are at most 0.05, which happens once in 30000 times")
 
+    def estimates(self) -> None:
+        with aside(self.model, 0):
+            made = self.asks(self.model)[Estimator]()
+        for e in made:
+            low, high = (bound if given is None else given for given, bound in ((e.low, -inf), (e.high, inf)))
+            hold(isfinite(e.value), f"the value is {e.value}")
+            hold(low <= high, f"low {low} is above high {high}")
+
     def inverts(self) -> None:
         with aside(self.model, 0):
             z = self.model.encode(self.x)
@@ -268,7 +281,7 @@ class ModelChecks:
 
 
 def kinds_of_data(build: Any) -> dict[str, Callable[[], Task]]:
-    if can(build, Tester):
+    if can(build, Tester) or can(build, Estimator):
         return {kind: partial(load("tasks", "laws"), **options) for kind, options in TESTS.items()}
     return {name: load("tasks", name) for name in (*TRIED_ON, *OTHERWISE)}
 

@@ -66,6 +66,15 @@ def unlike(mine: Iterable[Answer], controls: Iterable[Answer]) -> Answer:
     return "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
 
 
+class Lesson(BaseModel):
+    """What a finding teaches beyond its benchmark: a property, and the samples that theory says it takes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    property: str
+    takes: str
+
+
 class Kind(BaseModel):
     """What every kind of finding names. `metric` may be a record's key, so that it picks one set of options."""
 
@@ -76,6 +85,7 @@ class Kind(BaseModel):
     options: dict[str, Any] = {}
     at: float = 1.0
     says: str = ""
+    lesson: Lesson | None = None
 
     def claim(self) -> str:
         raise NotImplementedError

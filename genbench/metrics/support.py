@@ -11,11 +11,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from genbench.collisions import collisions
 from genbench.errors import BadInput, NotApplicable
 from genbench.evidence import Draws, Features, Symbols, Visits
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, share
-from genbench.metrics.testing import collisions, counted, tallies
+from genbench.metrics.testing import counted, tallies
 from genbench.record import Estimate
 
 FAIR = 1 / 16  # of its due share, and a mode counts as covered: 20 of 2560 draws where there are 8

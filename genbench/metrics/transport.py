@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from scipy import stats
@@ -119,19 +120,25 @@ def wasserstein_bracket(e: Features, *, blocks: int = 8) -> Estimate:
     if blocks < LEAST:
         raise BadInput(f"blocks={blocks}; the t-interval is over at least {LEAST}")
     at_least(2 * blocks, real=e.real, fake=e.fake)
-    size = min(len(e.real), len(e.fake)) // (2 * blocks)
+    return bracketed(*e.exact, blocks, line_or_plan)
+
+
+def line_or_plan(x: Tensor, y: Tensor) -> float:
+    return float(line_costs(x.T, y.T)) if x.shape[1] == 1 else transport(x, y)[0]
+
+
+def bracketed(x: Tensor, y: Tensor, blocks: int, w: Callable[[Tensor, Tensor], float]) -> Estimate:
+    """That bracket, with any w between two sets of rows in place of W_1."""
+    size = min(len(x), len(y)) // (2 * blocks)
     shuffle = torch.Generator().manual_seed(0)
 
     def pieces(rows: Tensor) -> Tensor:
         order = torch.randperm(len(rows), generator=shuffle)[: 2 * blocks * size]
         return rows[order.to(rows.device)].view(blocks, 2, size, -1)
 
-    def w(a: Tensor, b: Tensor) -> float:
-        return float(line_costs(a.T, b.T)) if a.shape[1] == 1 else transport(a, b)[0]
-
     terms = [
         (sum(w(a, b) for a in (x, x2) for b in (y, y2)) / 4, w(x, x2), w(y, y2))
-        for (x, x2), (y, y2) in zip(*map(pieces, e.exact), strict=True)
+        for (x, x2), (y, y2) in zip(pieces(x), pieces(y), strict=True)
     ]
     pq, pp, qq = torch.tensor(terms, dtype=torch.float64).T
     quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 3, blocks - 1))

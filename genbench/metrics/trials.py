@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
 
 from genbench import stats as intervals
+from genbench.collisions import collision_power
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import PValues
+from genbench.evidence import Estimates, PValues
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, share
-from genbench.metrics.testing import counts_law, moments, pvalue
 from genbench.record import Estimate
 
 SHOWN = 2 / 3  # the power at which draws are counted, as the theory of testing has it
@@ -79,10 +78,14 @@ def calibration(e: PValues) -> Estimate:
 def seconds_a_test(e: PValues) -> Estimate:
     """How long one test takes, in the mean over cells; the error is that of their spread. Raises BadInput below 2
     repeats."""
+    return seconds(e)
+
+
+def seconds(e: PValues | Estimates) -> Estimate:
     at_least(2, null=e.null)
-    seconds = e.cells[:, 3]
-    error = float(seconds.std()) / math.sqrt(len(seconds)) if len(seconds) > 1 else 0.0
-    return Estimate(float(seconds.mean()), error, len(e.null) * len(seconds))
+    each = e.cells[:, 3]
+    error = float(each.std()) / math.sqrt(len(each)) if len(each) > 1 else 0.0
+    return Estimate(float(each.mean()), error, len(e.null) * len(each))
 
 
 @metric("neither", version="1", unit="exponent")
@@ -122,23 +125,3 @@ def exponent(e: PValues, powers: Tensor) -> Estimate:
         raise NotApplicable(f"the power passes 2/3 for {len(crossed)} n and epsilon; a slope with an error takes 3")
     slope = intervals.slope(scale, [math.log(draws) for draws in crossed.values()])
     return Estimate(slope.value, slope.error, len(crossed))
-
-
-def collision_power(n: int, draws: int, epsilon: float, level: float = 0.05) -> float:
-    """How often the L1 collision test finds Paninski's pairs at epsilon, exactly: N C - 1 > 2 epsilon^2 and p <= level.
-
-    Signs do not matter: half of the symbols have the chance (1 + 2 epsilon) / n, half (1 - 2 epsilon) / n.
-    """
-    pairs = math.comb(draws, 2)
-    least = math.floor((1 + 2 * epsilon**2) * pairs / n) + 1
-    mean, sd, _ = moments(draws, n)
-    least = max(least, math.floor(mean))
-    while pvalue(least, draws, n) > level:
-        least += 1
-    a2 = (1 + 4 * epsilon**2) / n
-    variance = pairs * a2 + 2 * pairs * (draws - 2) * ((1 + 12 * epsilon**2) / n**2 - a2**2)
-    low = max(0, math.floor(mean - 12 * sd))
-    high = math.ceil(pairs * a2 + 12 * math.sqrt(variance)) + 32
-    halves = ((n // 2, (1 + 2 * epsilon) / n), (n // 2, (1 - 2 * epsilon) / n))
-    law = counts_law(lambda c: c * (c - 1) // 2, draws, halves, low, 2 * ((high - low) // 2 + 1))
-    return float(np.clip(law[max(least - low, 0) :].sum(), 0, 1))

@@ -29,7 +29,8 @@ INK, FAINT = "#222222", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 MARKERS = "osD^vPX*<>"
-REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2))}
+REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2)),
+                             "collisions, exactly": "-"}  # fmt: skip
 STYLE: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5, "legend.fontsize": 7.5, "text.parse_math": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": INK,
@@ -165,7 +166,7 @@ def curves(data: dict[str, Any]) -> Canvas:
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
         spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
-        if spent and max(spent) > 30 * min(spent) and data["label"] != "training examples":
+        if spent and max(spent) > data.get("linear", 30) * min(spent) and data["label"] != "training examples":
             ax.set_xscale("log")
             decades(ax.xaxis, max(spent) / min(spent))
         else:
@@ -288,7 +289,7 @@ def codes(data: dict[str, Any]) -> Canvas:
 
 
 def scaling(data: dict[str, Any]) -> Canvas:
-    """Lines over a logarithmic axis; where the other is logarithmic too, y = x besides."""
+    """Lines over a logarithmic axis, and dotted ones that they are to be held against."""
     palette, panels = data["palette"], data["panels"]
     canvas, axes = grid(len(panels), 3, 0.68, 0.65)
     for ax, panel in zip(axes, panels, strict=True):
@@ -301,10 +302,13 @@ def scaling(data: dict[str, Any]) -> Canvas:
         for level in data["levels"]:
             ax.axhline(level, color=FAINT, linestyle=":", linewidth=1, zorder=1)
         if panel.get("log"):
-            scaled(ax, [y for line in panel["lines"].values() for y in line["y"]])
-            ax.plot([min(every), max(every)], [min(every), max(every)], color=FAINT, linestyle=":", linewidth=1)
+            heights = [y for line in panel["lines"].values() for y in line["y"]]
+            ax.set_yscale("log")
+            decades(ax.yaxis, max(heights) / min(heights))
+            for guide in panel["guides"]:
+                ax.plot(guide["x"], guide["y"], color=FAINT, linestyle=":", linewidth=1, zorder=1)
         else:
-            ax.set_ylim(-0.03, 1.03)
+            ax.set_ylim(*panel.get("range", (-0.03, 1.03)))
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
     beneath(axes, data["label"])
@@ -386,10 +390,30 @@ def paths(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def trust(data: dict[str, Any]) -> Canvas:
+    rows, columns = data["rows"], data["columns"]
+    values = np.array([[np.nan if v is None else v for v in row] for row in rows.values()])
+    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
+    ax = canvas.subplots()
+    ax.imshow(values, cmap="Blues_r", vmin=0, vmax=1.25, aspect="auto")  # so that what is found late is not white
+    for i, j in np.ndindex(values.shape):
+        if np.isfinite(values[i, j]):
+            ink = "white" if values[i, j] < 0.6 else INK
+            ax.annotate(f"{values[i, j]:.2g}", (j, i), color=ink, ha="center", va="center", fontsize=6.5)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return canvas
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
     "traces": traces, "ranks": ranks, "nearest": reconstructions,
     "fields": fields, "paths": paths,
-    "complexity": scaling, "powers": scaling,
+    "complexity": scaling, "powers": scaling, "brackets": curves, "curse": scaling,
+    "trust": trust,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from genbench.record import Result, read_lines
+from genbench.report.estimates import brackets, curse, trust
 from genbench.report.figure import Figure
 from genbench.report.plays import fields, paths
 from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
@@ -27,12 +28,15 @@ TASKS = 6  # fewer tell no ranks apart
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (sheets, nearest, reconstructions, rates, codes, manifolds, filters, complexity, powers, traces)
+    kinds = (
+        *(sheets, nearest, reconstructions, rates, codes, manifolds, filters),
+        *(complexity, powers, trust, brackets, curse, traces),
+    )
     made = [fields(table, runs), paths(table, runs), curves(table, runs)]
     if any((r.run.cost.get("seconds") or 0) >= WORTH for r in runs):
         made += [*(curves(table, runs, spent) for spent in ("seconds", "flops")), costs(table, runs)]
     made += [kind(table, runs) for kind in kinds]
-    return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
+    return [replace(figure, data={"palette": palette, **figure.data}) for figure in made if figure]
 
 
 def panels(table: Table) -> list[dict[str, Any]]:

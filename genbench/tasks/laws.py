@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from scipy.optimize import brentq
@@ -14,10 +14,9 @@ from torch import Generator, Tensor
 from genbench.errors import BadInput
 from genbench.task import Real, Rows, Spec, Task, Trial, Uniform
 from genbench.tasks import on_cpu
+from genbench.tasks.rows import PAIRS, Law, OfRows
 
-Law = Callable[[int, Generator], Tensor]  # a number of draws, noise -> as many rows
 OfSymbols = Literal["uniform", "paninski", "graded", "atom", "zipf", "support", "missing", "last", "retry"]
-OfRows = Literal["shift", "scale", "mode", "outliers"]
 BYTE = 8
 
 
@@ -104,52 +103,38 @@ def of_symbols(kind: str, n: int, epsilon: float) -> tuple[Law, float]:
     return (missing, 1 / n) if kind == "missing" else (retry, (1 - 1 / n) / n)
 
 
+def share_of_the_first(kind: str, n: int, epsilon: float) -> float | None:
+    """The chance of symbol 0, where it is the same in each trial."""
+    if kind in SHARES:
+        p = SHARES[kind](n, epsilon)
+        return float(p[0] / p.sum())
+    known = {"uniform": 1 / n, "support": 1 / (n - round(epsilon * n)), "last": 1 / (n - 1), "retry": 1 / n**2}
+    return known.get(kind)
+
+
 SHARES: dict[str, Callable[[int, float], Tensor]] = {"graded": graded, "atom": atom, "zipf": zipf}
 
 
-def of_rows(kind: str, n: int, epsilon: float) -> tuple[Law, Law]:
-    """Two laws of rows of n numbers. All but the modes begin at N(0, I)."""
-
-    def normal(draws: int, noise: Generator) -> Tensor:
-        return torch.randn(draws, n, generator=noise)
-
-    def modes(k: int, of: int) -> Law:
-        angles = 2 * math.pi * torch.arange(of) / of
-        centres = torch.zeros(of, n)
-        centres[:, 0], centres[:, 1] = 4 * angles.cos(), 4 * angles.sin()
-        return lambda draws, noise: centres[uniform(k, draws, noise)] + 0.5 * normal(draws, noise)
-
-    def outliers(draws: int, noise: Generator) -> Tensor:
-        far = torch.rand(draws, 1, generator=noise) < epsilon
-        return normal(draws, noise) * torch.where(far, 10, 1)
-
-    if kind == "mode":
-        of = round(1 / epsilon)
-        return modes(of, of), modes(of - 1, of)
-    others: dict[str, Law] = {
-        "shift": lambda draws, noise: normal(draws, noise) + epsilon / math.sqrt(n),
-        "scale": lambda draws, noise: normal(draws, noise) * epsilon,
-        "outliers": outliers,
-    }
-    return normal, others[kind]
-
-
 def trial(kind: str, n: int, many: float, epsilon: float, per: str, nulls: int, repeats: int) -> Trial:
-    if n < 2 or epsilon <= 0 or many <= 0:
-        raise BadInput(f"n={n}, epsilon={epsilon}, draws={many}; n is at least 2, the others are above 0")
+    rows = kind in PAIRS
+    if n < 1 + (not rows) or epsilon <= 0 or many <= 0:
+        raise BadInput(
+            f"n={n}, epsilon={epsilon}, draws={many}; there are 2 symbols or more, and the others are above 0"
+        )
     unit = {"draw": 1.0, "symbol": n, "root": math.sqrt(n) / epsilon**2}[per]
     draws = max(2, round(many * unit))
-    if kind in get_args(OfRows):
-        p, q = of_rows(kind, n, epsilon)
+    if rows:
+        p, q, known = PAIRS[kind](n, epsilon)
         return Trial(
             n, draws, epsilon, lambda noise: (p(draws, noise), p(draws, noise)),
             lambda noise: (p(draws, noise), q(draws, noise)), nulls, repeats,
+            {name: (0.0, distance) for name, distance in known.items()},
         )  # fmt: skip
     law, far = of_symbols(kind, n, epsilon)
-    against = Uniform(n, far)
+    against, share = Uniform(n, far), share_of_the_first(kind, n, epsilon)
     return Trial(
         n, draws, far, lambda noise: (uniform(n, draws, noise), against), lambda noise: (law(draws, noise), against),
-        nulls, repeats,
+        nulls, repeats, {} if share is None else {"p(0)": (1 / n, share)},
     )  # fmt: skip
 
 
@@ -167,13 +152,15 @@ def laws(
 
     Of symbols, n are there and epsilon is the statistical distance, save where the kind has its own: the law that
     lacks one symbol, an unknown one (`missing`) or the `last`, and the one that draws once again where a 0 came
-    (`retry`). Of rows, n is their length, and epsilon the length of a `shift`, the factor of a `scale`, the weight
-    of the `mode` that is lost, or the share of `outliers`, ten times as wide. `draws` counts them by one, by symbol
-    or by sqrt(n) / epsilon^2 (`root`), a set. BadInput on parameters that no law has.
+    (`retry`). Of rows, n is their length, and epsilon the length of a `shift`, also of a `cube`; the factor of a
+    `scale`, of all numbers or of the first (`stretch`), or the radius of a `sphere`; the weight of the `mode` that is
+    lost or the share of `outliers`, ten times as wide; or what one side of a `mixture`, or of the `corners` of a cube,
+    weighs more. `draws` counts them by one, by symbol or by sqrt(n) / epsilon^2 (`root`), a set. BadInput on
+    parameters that no law has.
     """
     cells = product(n, epsilon, draws)
     trials = tuple(trial(kind, n, many, epsilon, per, nulls, repeats) for n, epsilon, many in cells)
-    rows = kind in get_args(OfRows)
+    rows = kind in PAIRS
     noise = Generator().manual_seed(0)
     train, valid, test, spare = (Rows(trials[0].null(noise)[0].float().view(-1, n[0] if rows else 1)) for _ in range(4))
     spec = Spec(Real((trials[0].n,)) if rows else Real((1,), 0.0, float(max(n) - 1)))

@@ -8,10 +8,11 @@ import pytest
 from laws import spread, uniform
 from scipy import stats
 
+from genbench.collisions import collision_law, collisions, moments, pvalue, window
 from genbench.errors import BadInput, NotApplicable
 from genbench.evidence import Draws, Symbols
 from genbench.metrics import uniformity, uniformity_l1, uniformity_l2
-from genbench.metrics.testing import collision_law, collisions, moments, pvalue, tallies, window
+from genbench.metrics.testing import tallies
 
 
 def paninski(noise, n, eps):

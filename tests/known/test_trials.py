@@ -11,10 +11,9 @@ from scipy import stats
 from baselines.testing.collisions import Birthday, collision_l1, collision_l2
 from baselines.testing.informed import LastSymbol
 from baselines.testing.symbols import Pearson, chi_square, null, paninski, plugin_entropy, plugin_kl, singles, squares
+from genbench.collisions import collision_law, collision_power, counts_law, window
 from genbench.errors import BadInput, NotApplicable
 from genbench.metrics import calibration, draws_exponent, pairs_exponent, power, size
-from genbench.metrics.testing import collision_law, counts_law, window
-from genbench.metrics.trials import collision_power
 from genbench.stats import crossings
 from genbench.task import Uniform
 from genbench.tasks.laws import laws

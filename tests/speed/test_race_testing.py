@@ -7,8 +7,9 @@ import pytest
 import torch
 from conftest import seconds
 
+from genbench.collisions import collisions
 from genbench.metrics import uniformity_l1
-from genbench.metrics.testing import collisions, tallies
+from genbench.metrics.testing import tallies
 
 DRAWS = 10**7
 

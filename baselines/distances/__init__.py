@@ -1,0 +1,1 @@
+"""Distances of two laws, estimated from draws of both, and held against what they are."""
