@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from genbench.model import (
 )
 from genbench.run import built
 from genbench.task import Task
+from genbench.tune import Ranges, ranges
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
@@ -108,6 +110,8 @@ class ModelChecks:
     def checks(self) -> Iterator[Check]:
         model, plane = self.model, self.task.spec.x.shape == (2,)
         offers = {capability for capability, ask in self.asks(model).items() if can_answer(model, capability, ask)}
+        if found := ranges(self.build):
+            yield "what may be searched holds what it is, and can be built at both ends", partial(self.searched, found)
         yield "answers at least one question", lambda: hold(offers, "no capability that works; see genbench.model")
         yield "keeps to its budget", self.budget
         yield "survives a budget of one row and of one batch", self.one_batch
@@ -152,6 +156,15 @@ class ModelChecks:
             yield "a longer budget carries its path on, and no further than it pays for", self.goes_on
         if {Density, Autoencoder} <= offers:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
+
+    def searched(self, found: Ranges) -> None:
+        options = inspect.signature(self.build).parameters
+        for name, (kind, values) in found.items():
+            ends, own = (values[0], values[-1]), options[name].default
+            inside = ends[0] <= own <= ends[1] if kind in (int, float) and len(values) == 2 else own in values
+            hold(inside, f"{name} is {own}, outside of {values}")
+            for end in ends:
+                built(self.build, self.task, **{name: end})
 
     def budget(self) -> None:
         hold(self.stream.used <= EXAMPLES, f"used {self.stream.used} of {EXAMPLES} examples")
