@@ -83,7 +83,8 @@ class Found:
 
     def __str__(self) -> str:
         before = "no score" if self.before is None else number(self.before)[0]
-        after = f"{number(self.value)[0]} with {flow(self.settings)}, " if self.settings and self.value else ""
+        better = self.settings and self.value is not None
+        after = f"{number(self.value or 0.0)[0]} with {flow(self.settings)}, " if better else ""
         lost = "".join(f"; {count} of its runs {trouble}" for trouble, count in self.troubles.most_common())
         return f"{self.task}, {self.model}: {after}{before} as it stands{lost}"
 

@@ -4,94 +4,30 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
-from typing import Annotated
 
 import pytest
-import torch
 import yaml
 from test_cli import refused
 from test_execute import HERE, until, workers
+from tried import Fixed, Shifted
 
 from genbench import bench, catalogue
 from genbench import tune as tuning
 from genbench.record import PARTIAL, read_results
-from genbench.task import Rows
-from genbench.tasks import planes
 
 
-class Shifted:
-    """The ring, moved by `shift`: at 0 it is the ring itself."""
-
-    def __init__(
-        self, spec, *, shift: Annotated[float, -2.0, 2.0] = 1.5, turn: Annotated[str, "left", "right"] = "left"
-    ):
-        self.shift, self.turn = shift, turn
-
-    def fit(self, stream):
-        self.rows = stream.whole().x
-
-    def sample(self, n):
-        return self.rows[torch.randint(len(self.rows), (n,))] + self.shift
-
-
-class Unsure(Shifted):
-    """It cannot do half of what it offers."""
-
-    def fit(self, stream):
-        if self.shift > 0:
-            raise RuntimeError("too far")
-        super().fit(stream)
-
-
-class Slow(Shifted):
-    def fit(self, stream):
-        import things
-
-        things.Slow(stream.task.spec).fit(stream)
-        self.rows = stream.task.train.x
-
-
-class Fixed:
-    def __init__(self, spec, *, shift: float = 0.0): ...
-
-
-def no_test():
-    """A task whose test rows would spoil every score that saw them."""
-    task = planes.ring8()
-    return replace(task, test=Rows(torch.full_like(task.test.x, 1e30)))
-
-
-def no_valid():
-    task = planes.ring8()
-    return replace(task, valid=task.valid[:0])
-
-
-def tune(genbench, *more, models="test_tune:Shifted", tasks="test_tune:no_test"):
-    return genbench(
-        "tune",
-        "ring8",
-        "--tasks",
-        tasks,
-        "--models",
-        models,
-        "--metric",
-        "sliced_wasserstein",
-        "--examples",
-        2000,
-        *more,
-    )
+def tune(genbench, *more, models="tried:Shifted", tasks="tried:no_test"):
+    words = ["--tasks", tasks, "--models", models, "--metric", "frechet", "--examples", 2000]
+    return genbench("tune", "ring8", *words, *more)
 
 
 def test_the_options_that_are_declared():
     assert tuning.ranges(Shifted) == {"shift": (float, (-2.0, 2.0)), "turn": (str, ("left", "right"))}
     assert tuning.ranges(partial(Shifted, turn="left")) == tuning.ranges(Shifted)
     assert tuning.ranges(Fixed) == {}
-    assert (
-        tuning.ranges(catalogue.load("models", "iwae"))["rate"]
-        == tuning.ranges(catalogue.load("models", "vae"))["rate"]
-    )
+    vae, iwae = (tuning.ranges(catalogue.load("models", name)) for name in ("vae", "iwae"))
+    assert vae == iwae
 
 
 @pytest.mark.parametrize(
@@ -119,21 +55,21 @@ def test_points_fill_a_range_begin_with_what_is_and_go_on_from_fewer():
 
 
 def test_the_best_is_found_by_validation_rows_alone_with_equal_trials(genbench, tmp_path):
-    said = tune(genbench, "--trials", 8, models="test_tune:Shifted,test_tune:Unsure")
+    said = tune(genbench, "--trials", 5, models="tried:Shifted,tried:Unsure")
     assert said.returncode == 0, said.stderr
     results = read_results(tmp_path / "runs/ring8-tune")
     by_model = [r.model.split("#")[0] for r in results]
-    assert by_model.count("test_tune:Shifted") == by_model.count("test_tune:Unsure") == 8
+    assert by_model.count("tried:Shifted") == by_model.count("tried:Unsure") == 5
     assert {s.split for r in results for s in r.scores} == {"valid"}
     assert all(s.value < 10 for r in results for s in r.scores)
     spent = sum(r.run.cost["examples"] for r in results)
     tuned = bench.read(tmp_path / "ring8-tuned.yaml")["ring8-tuned"].tuned
-    assert (tuned.trials, tuned.seeds, tuned.examples, tuned.spent) == (8, 1, 2000, spent)
-    tried = [r.run.asked.hyper["shift"] for r in results if r.run.asked.hyper and r.model.startswith("test_tune:S")]
-    assert len(tried) == 7
-    for model in ("test_tune:Shifted", "test_tune:Unsure"):
+    assert (tuned.trials, tuned.seeds, tuned.examples, tuned.spent) == (5, 1, 2000, spent)
+    tried = [r.run.asked.hyper["shift"] for r in results if r.run.asked.hyper and r.model.startswith("tried:S")]
+    assert len(tried) == 4
+    for model in ("tried:Shifted", "tried:Unsure"):
         allowed = [shift for shift in tried if model.endswith("Shifted") or shift <= 0]
-        assert tuned.settings["test_tune:no_test"][model]["shift"] == min(allowed, key=abs)
+        assert tuned.settings["tried:no_test"][model]["shift"] == min(allowed, key=abs)
     failures = sum(r.run.status == "failed" for r in results)
     assert f"{failures} of its runs failed: RuntimeError: too far" in said.stdout
     assert "no score as it stands" in said.stdout, "the first trial of Unsure is among its failures"
@@ -141,42 +77,32 @@ def test_the_best_is_found_by_validation_rows_alone_with_equal_trials(genbench, 
 
 def test_what_was_found_is_run_and_its_page_says_what_it_cost(genbench, tmp_path):
     tune(genbench, "--trials", 4, "--out", "found.yaml", tasks="ring8")
-    said = genbench(
-        "run",
-        "ring8-tuned",
-        "--file",
-        "found.yaml",
-        "--seeds",
-        1,
-        "--metrics",
-        "sliced_wasserstein",
-        "--examples",
-        2000,
-    )
+    words = "run ring8-tuned --file found.yaml --seeds 1 --metrics frechet --examples 2000"
+    said = genbench(*words.split())
     assert said.returncode == 0, said.stderr
     (done,) = read_results(tmp_path / "runs/ring8-tuned")
     wanted = yaml.safe_load((tmp_path / "found.yaml").read_text())["ring8-tuned"]["tuned"]
-    assert done.run.asked.hyper == wanted["settings"]["ring8"]["test_tune:Shifted"]
+    assert done.run.asked.hyper == wanted["settings"]["ring8"]["tried:Shifted"]
     assert (done.run.asked.split, done.run.asked.seed) == ("test", 0)
     for page in ("README.md", "index.html"):
         text = (tmp_path / "reports/ring8-tuned" / page).read_text()
-        assert "Tuned over 4 trials of each of test" in text
+        assert "Tuned over 4 trials of each of tried" in text
         assert f"2,000 training examples a trial, {wanted['spent']:,} in all" in text
         assert f"shift {done.run.asked.hyper['shift']}" in text
 
 
 def test_what_the_benchmark_sets_is_not_searched(genbench, tmp_path):
     (tmp_path / "benchmarks.yaml").write_text(
-        "mine:\n  question: Q?\n  tasks: [ring8]\n  models: [{test_tune:Shifted: {shift: 0.5}}, truth]\n"
-        "  metrics: [copying, sliced_wasserstein]\n  budget: {examples: 1000}\n"
+        "mine:\n  question: Q?\n  tasks: [ring8]\n  models: [{tried:Shifted: {shift: 0.5}}, truth]\n"
+        "  metrics: [copying, frechet]\n  budget: {examples: 1000}\n"
     )
     assert genbench("tune", "mine", "--trials", 3).returncode == 0
     results = read_results(tmp_path / "runs/mine-tune")
     assert [r.run.asked.hyper["shift"] for r in results] == [0.5] * 3
-    assert {s.metric for r in results for s in r.scores} == {"sliced_wasserstein"}, "copying has no better direction"
+    assert {s.metric for r in results for s in r.scores} == {"frechet"}, "copying has no better direction"
     found = bench.read(tmp_path / "mine-tuned.yaml")["mine-tuned"]
-    assert list(found.models) == ["test_tune:Shifted", "truth"]
-    assert found.models["test_tune:Shifted"] == {"shift": 0.5}
+    assert list(found.models) == ["tried:Shifted", "truth"]
+    assert found.models["tried:Shifted"] == {"shift": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +114,7 @@ def test_what_the_benchmark_sets_is_not_searched(genbench, tmp_path):
         (["--metric", "frechett"], ["unknown metric 'frechett'", "did you mean 'frechet'?"]),
         (["--metric", "copying"], ["copying", "--metric"]),
         (["--trials", "1"], ["--trials"]),
-        (["--tasks", "test_tune:no_valid", "--models", "vae"], ["test_tune:no_valid has no validation rows"]),
+        (["--tasks", "tried:no_valid", "--models", "vae"], ["tried:no_valid has no validation rows"]),
     ],
 )
 def test_what_cannot_be_searched_is_one_clear_line(more, parts, genbench, tmp_path):
@@ -219,23 +145,19 @@ def test_a_slip_in_what_was_found(old, new, parts, genbench, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_search_goes_on_and_ends_as_one_that_was_left_alone(genbench, tmp_path):
-    words = [
-        sys.executable, "-m", "genbench.cli", "tune", "ring8", "--models", "test_tune:Slow", "--trials", "3",
-        "--metric", "frechet", "--examples", "10000",
-    ]  # fmt: skip
+    words = "tune ring8 --models tried:Slow --trials 2 --metric frechet --examples 6000".split()
 
-    def command(name):
-        return [*words, "--runs", str(tmp_path / name / "runs"), "--out", str(tmp_path / name / "found.yaml")]
+    def places(name):
+        return ["--runs", str(tmp_path / name), "--out", str(tmp_path / f"{name}.yaml")]
 
-    root = tmp_path / "cut/runs/ring8-tune"
-    first = subprocess.Popen(command("cut"), cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    root = tmp_path / "cut/ring8-tune"
+    first = subprocess.Popen([sys.executable, "-m", "genbench.cli", *words, *places("cut")], cwd=HERE)
     until(lambda: list(root.glob(f"*{PARTIAL}/checkpoint.safetensors")))
     os.kill(first.pid, signal.SIGKILL)
-    first.communicate(timeout=60)
+    first.wait(timeout=60)
     until(lambda: not workers(root), 20)
+    assert not (tmp_path / "cut.yaml").exists()
     for name in ("cut", "whole"):
-        done = subprocess.run(command(name), cwd=HERE, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-    assert (tmp_path / "cut/found.yaml").read_text() == (tmp_path / "whole/found.yaml").read_text()
-    again = subprocess.run(command("cut"), cwd=HERE, capture_output=True, text=True, timeout=120)
-    assert "3 runs, 3 finished before" in again.stdout
+        assert genbench(*words, *places(name)).returncode == 0
+    assert (tmp_path / "cut.yaml").read_text() == (tmp_path / "whole.yaml").read_text()
+    assert "2 runs, 2 finished before" in genbench(*words, *places("cut")).stdout
