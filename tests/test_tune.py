@@ -145,7 +145,7 @@ def test_a_slip_in_what_was_found(old, new, parts, genbench, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_search_goes_on_and_ends_as_one_that_was_left_alone(genbench, tmp_path):
-    words = "tune ring8 --models tried:Slow --trials 2 --metric frechet --examples 6000".split()
+    words = ["tune", "ring8", "--models", "tried:Slow", "--trials", "2", "--metric", "frechet", "--examples", "6000"]
 
     def places(name):
         return ["--runs", str(tmp_path / name), "--out", str(tmp_path / f"{name}.yaml")]
