@@ -29,7 +29,7 @@ from genbench.report.front import front
 from genbench.report.page import markdown, parts, tex
 from genbench.report.tables import make_table
 from genbench.report.taxonomy import taxonomy
-from genbench.report.words import number
+from genbench.report.words import number, runs_of
 
 MODELS = ["vae", "gan", "truth", "realnvp", "noise", "pca", "thief"]
 METRICS = ["frechet", "modes", "log_likelihood", "copying"]
@@ -454,6 +454,12 @@ def test_escapes():
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):
     assert number(value, half) == said
+
+
+def test_whole_numbers_that_follow_one_another_are_said_by_their_ends():
+    assert [runs_of(x) for x in ([], [3], [1, 0], [2, 0, 1], [0, 1, 2, 4, 6, 7, 8, 9])] == [
+        "", "3", "0, 1", "0–2", "0–2, 4, 6–9",
+    ]  # fmt: skip
 
 
 def test_a_page_is_made_again_from_its_own_records_alone(made, tmp_path, drawn):

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from genbench.record import Result, to_lines
 from genbench.report.figure import Figure, slug
 from genbench.report.tables import COSTS, Cell, Column, Table, matrix
+from genbench.report.words import runs_of
 
 if TYPE_CHECKING:
     from genbench.bench import Tuned
@@ -143,7 +144,7 @@ def facts(
         "name": page.name, "question": " ".join(page.question.split()), "reproduce": page.reproduce.strip(),
         "verdicts": verdicts, "tables": tables, "figures": figures, "published": published,
         "tuned": page.tuned and searched(page.tuned), "settings": chosen(page.tuned) if page.tuned else [],
-        "seeds": sorted({r.run.asked.seed for r in results}),
+        "seeds": runs_of(r.run.asked.seed for r in results),
         "ill": troubles(results), "runs": len(results), "matrix": matrix(tables), "answer": answer(verdicts),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
@@ -182,7 +183,7 @@ class Trouble:
 
     @property
     def which(self) -> str:
-        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {runs_of(self.seeds)}"
 
 
 def troubles(results: Sequence[Result]) -> list[Trouble]:
