@@ -23,7 +23,7 @@ from genbench.finding import Claim
 from genbench.record import Asked, Record, Result, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
 from genbench.report.beside import side_by_side, together
-from genbench.report.figures import bill, ranks
+from genbench.report.figures import behind, bill, ranks
 from genbench.report.figures import front as best_for_cost
 from genbench.report.front import front
 from genbench.report.page import markdown, parts, tex
@@ -642,6 +642,17 @@ def test_the_pareto_front():
     assert best_for_cost(points, lower=True) == ["cheap", "middle", "good"]
     assert best_for_cost(points, lower=False) == ["cheap"]
     assert best_for_cost({}, lower=True) == []
+
+
+def test_of_many_lines_those_that_end_best_stand_out():
+    lines = {f"m{i}": {"y": [0.0, (7 * i) % 13]} for i in range(13)}
+    every = {"truth": {"y": [-1.0]}, **lines}
+    assert behind({"lower": True, "lines": {**every, "m0": {"y": [5.5]}}})[-1] == "m11"  # 12, the highest
+    for lower, best in ((True, {"m0", "m2", "m4", "m6"}), (False, {"m11", "m9", "m7", "m5"})):
+        faint = behind({"lower": lower, "lines": every})
+        assert set(lines) - set(faint) == best
+    del every["m0"]
+    assert behind({"lower": True, "lines": every}) == []
 
 
 def test_what_was_spent_at_a_share_of_the_budget():

@@ -121,7 +121,9 @@ def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, li
                linestyle=dash(palette, m) if lines or m not in palette else "")
         for m in order
     ]  # fmt: skip
-    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(6, len(order)))
+    widest = 40 + 4 * max(map(len, order), default=0)  # points that an entry takes
+    ncols = max(1, min(6, len(order), int(72 * WIDTH / widest)))
+    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=ncols)
 
 
 def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
@@ -137,7 +139,10 @@ def curves(data: dict[str, Any]) -> Canvas:
     for ax, panel in zip(axes, panels, strict=True):
         seen: list[float] = []
         for model, line in panel["lines"].items():
-            if model in palette:
+            if model in panel["faint"]:
+                ax.plot(line["x"], line["y"], color=FAINT, linewidth=0.5, alpha=0.7, zorder=1)
+                seen += line["y"]
+            elif model in palette:
                 ink = colour(palette, model)
                 ax.fill_between(line["x"], line["low"], line["high"], color=ink, alpha=0.12, linewidth=0)
                 ax.plot(
@@ -158,11 +163,12 @@ def curves(data: dict[str, Any]) -> Canvas:
             ax.set_xscale("log")
             decades(ax.xaxis, max(spent) / min(spent))
         else:
-            ax.set_xlim(0, 1.03 * max(spent, default=1.0))
+            low, high = min(spent, default=0.0), max(spent, default=1.0)
+            ax.set_xlim(low - 0.03 * high if low > 0.3 * high else 0, 1.03 * high)
             if max(spent, default=1.0) >= 1e4:
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     beneath(axes, data["label"])
-    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
+    legend(canvas, palette, (m for p in panels for m in p["lines"] if m not in p["faint"]), lines=True)
     return canvas
 
 

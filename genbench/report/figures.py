@@ -20,6 +20,7 @@ from genbench.report.trials import complexity, powers
 
 TRACE = 200  # points of a trace
 TASKS = 6  # fewer tell no ranks apart
+MANY, LEADING = 12, 4  # lines that the eye can follow, and how many stand out where there are more
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
@@ -70,14 +71,24 @@ def curves(table: Table, runs: Sequence[Result], spent: str = "examples") -> Fig
                 "x": [sum(x) / len(x) for x in xs], "y": [sum(y) / len(y) for y in ys],
                 "low": [min(y) for y in ys], "high": [max(y) for y in ys],
             }  # fmt: skip
+        panel["faint"] = behind(panel)
     made = [p for p in made if any(len(line["x"]) > 1 for m, line in p["lines"].items() if m not in REFERENCES)]
+    crowd = f" Of many models, the {LEADING} that end best in a panel are in colour, with bands, the others grey."
+    crowd = crowd if any(p["faint"] for p in made) else ""
     shared = "" if spent == "examples" else f" The {label} at a point are the run's own, in proportion to its examples."
     drawn = _figure(
         "curves" if spent == "examples" else f"curves-{spent}", table, f"Learning curves against {label}", made,
         f"Each score against the {label} spent, on validation rows; where a line reaches the whole budget its last "
-        f"point is on test rows of the same n. Lines are means over seeds, bands their range.{shared}",
+        f"point is on test rows of the same n. Lines are means over seeds, bands their range.{crowd}{shared}",
     )  # fmt: skip
     return drawn and replace(drawn, data={**drawn.data, "label": label}, folded=spent != "examples")
+
+
+def behind(panel: Mapping[str, Any]) -> list[str]:
+    """The models of a panel that are drawn faint: none of a few, of many all but those that end best."""
+    models = [m for m in panel["lines"] if m not in REFERENCES]
+    order = sorted(models, key=lambda m: panel["lines"][m]["y"][-1], reverse=not panel["lower"])
+    return order[LEADING:] if len(models) > MANY else []
 
 
 def bill(result: Result, at: float, spent: str) -> float | None:
