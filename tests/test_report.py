@@ -23,7 +23,7 @@ from genbench.finding import Claim
 from genbench.record import Asked, Record, Result, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
 from genbench.report.beside import side_by_side, together
-from genbench.report.figures import behind, bill, ranks
+from genbench.report.figures import behind, bill, panels, ranks
 from genbench.report.figures import front as best_for_cost
 from genbench.report.front import front
 from genbench.report.page import markdown, parts, tex
@@ -642,6 +642,14 @@ def test_the_pareto_front():
     assert best_for_cost(points, lower=True) == ["cheap", "middle", "good"]
     assert best_for_cost(points, lower=False) == ["cheap"]
     assert best_for_cost({}, lower=True) == []
+
+
+def test_panels_of_one_metric_are_told_apart_by_what_differs(made):
+    table = make_table("ring8", MODELS, METRICS, read_results(made / "runs"))
+    frechet, modes = table.columns[:2]
+    twice = [replace(frechet, options=f"player {i}, space digits", key=str(i)) for i in range(2)]
+    titles = [panel["title"] for panel in panels(replace(table, columns=[*twice, modes]))]
+    assert titles == ["frechet ↓, player 0", "frechet ↓, player 1", "modes ↑"]
 
 
 def test_of_many_lines_those_that_end_best_stand_out():

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from math import ceil, log10, sqrt
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -157,7 +158,7 @@ def curves(data: dict[str, Any]) -> Canvas:
         reference(ax, panel["lines"], palette)
         scaled(ax, seen)
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
         spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
         if spent and max(spent) > 30 * min(spent) and data["label"] != "training examples":
             ax.set_xscale("log")
@@ -200,7 +201,7 @@ def costs(data: dict[str, Any]) -> Canvas:
         spent = [p["x"] for p in points.values() if p["x"] > 0]
         decades(ax.xaxis, max(spent) / min(spent))
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
     beneath(axes, data.get("label", "seconds of training"))
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
     return canvas
@@ -301,7 +302,7 @@ def scaling(data: dict[str, Any]) -> Canvas:
         else:
             ax.set_ylim(-0.03, 1.03)
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
     beneath(axes, data["label"])
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas

@@ -37,17 +37,15 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
-    return [
-        {
-            "key": c.key,
-            "title": f"{c.metric} {c.arrow}".strip(),
-            "unit": c.unit,
-            "lower": c.better == "lower",
-            "lines": {},
-        }
-        for c in table.columns
-        if c.better != "neither" and c.sound
-    ]
+    """One for each metric with a better direction; of several columns of one metric each with what tells it apart."""
+    shown = [c for c in table.columns if c.better != "neither" and c.sound]
+    made = []
+    for c in shown:
+        others = [set(o.options.split(", ")) for o in shown if o.metric == c.metric]
+        own = [option for option in c.options.split(", ") if not all(option in other for other in others)]
+        title = ", ".join([f"{c.metric} {c.arrow}", *own])
+        made.append({"key": c.key, "title": title, "unit": c.unit, "lower": c.better == "lower", "lines": {}})
+    return made
 
 
 SPENT = {"examples": ("training examples", 1.0), "seconds": ("seconds", 1.0), "flops": ("GFLOP", 1e9)}
