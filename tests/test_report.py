@@ -188,6 +188,7 @@ def test_markdown_latex_csv_and_json_agree_with_the_records(made):
     assert "](figures/samples-digits.png)" in readme
     assert "diverged 1 of 3" in readme
     latex = (made / "out/tables/ring8.tex").read_text()
+    assert "mean over 3 seeds" in latex
     assert r"log\_likelihood" in latex
     assert r"\toprule" in latex
     assert latex.count("{") == latex.count("}")

@@ -82,7 +82,13 @@ def environment(escape: Callable[[Any], str] | None, **delimiters: Any) -> Envir
         keep_trailing_newline=True, autoescape=escape is None,
         finalize=(lambda value: value if isinstance(value, Raw) else escape(value)) if escape else None, **delimiters,
     )  # fmt: skip
-    made.filters |= {"minus": minus, "raw": Raw, "math": lambda text: Raw(mathematics(text)), "slug": slug}
+    made.filters |= {
+        "minus": minus,
+        "raw": Raw,
+        "math": lambda text: Raw(mathematics(text)),
+        "slug": slug,
+        "runs_of": runs_of,
+    }
     made.globals["bold"] = BOLD
     return made
 
@@ -144,7 +150,7 @@ def facts(
         "name": page.name, "question": " ".join(page.question.split()), "reproduce": page.reproduce.strip(),
         "verdicts": verdicts, "tables": tables, "figures": figures, "published": published,
         "tuned": page.tuned and searched(page.tuned), "settings": chosen(page.tuned) if page.tuned else [],
-        "seeds": runs_of(r.run.asked.seed for r in results),
+        "seeds": sorted({r.run.asked.seed for r in results}),
         "ill": troubles(results), "runs": len(results), "matrix": matrix(tables), "answer": answer(verdicts),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
