@@ -178,7 +178,9 @@ def report_records(name: str, file: Path | None, records: Path, root: Path, out:
     known = bench.read(file or bench.default_file())
     reproduce = f"genbench report {name} --records {records.name}"
     page = page_of(name, known[name]) if name in known else Page(name, f"What came of {name}?", reproduce, [], [], [])
-    return placed(page, read_records(records, root), out)
+    if not (results := read_records(records, root)):
+        raise BadInput(f"{records} tells of no run; give the records.jsonl of a page")
+    return placed(page, results, out)
 
 
 def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:

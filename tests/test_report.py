@@ -382,6 +382,7 @@ def test_poor_results_still_make_a_page(case, tmp_path, drawn):
     html = report(page(tasks=tasks), results, tmp_path / "out").read_text()
     said = {"one seed": "one run has no interval", "all failed": "failed", "no run of a task": "grid25"}
     assert said.get(case, "not finite") in html
+    assert ("What each model could be asked" in html) == (case in ("one seed", "no run of a task"))
     assert "nan" not in (tmp_path / "out/README.md").read_text().replace("loss is nan", "")
 
 
@@ -451,6 +452,7 @@ def test_escapes():
         (12.3456, 0.0456, ("12.346", "0.046")), (12.3, 45.6, ("12", "46")), (8.0, 0.0, ("8", "0")), 
         (1234.5, 100, ("1234", "100")), (-41.234, None, ("-41.23", "0")),
         (1.5e-9, 2e-10, ("1.5e-09", "2e-10")), (0.99994, 0.00012, ("0.99994", "0.00012")),
+        (-0.01, 1.4, ("0.0", "1.4")),
     ],
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):

@@ -23,7 +23,7 @@ def number(value: float, half: float | None = None) -> tuple[str, str]:
         places = 0
     if places is None:
         return f"{value:.3g}", f"{half:.2g}" if known else "0"
-    return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
+    return f"{value:z.{places}f}", f"{half:.{places}f}" if known else "0"
 
 
 def rough(value: float) -> str:
