@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -141,11 +142,11 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
-def page_of(name: str, benchmark: Benchmark) -> Page:
+def page_of(name: str, benchmark: Benchmark, reproduce: str = "") -> Page:
     from genbench.report import Page
 
     return Page(
-        name=name, question=benchmark.question, reproduce=f"genbench run {name}",
+        name=name, question=benchmark.question, reproduce=reproduce or f"genbench run {name}",
         tasks=list(benchmark.tasks), models=list(benchmark.models),
         metrics=list(dict.fromkeys(options.get("is", metric) for metric, options in benchmark.metrics.items())),
         findings=dict(benchmark.findings), published=dict(benchmark.published), tuned=benchmark.tuned,
@@ -163,10 +164,17 @@ def placed(page: Page, results: list[Result], out: Path | None) -> Path:
     return made
 
 
-def write_report(plan: Plan, root: Path, out: Path | None) -> Path:
+def write_report(plan: Plan, root: Path, out: Path | None, reproduce: str = "") -> Path:
     from genbench.record import read_results
 
-    return placed(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+    page = page_of(plan.name, plan.benchmark, reproduce)
+    return placed(page, read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def called(command: str, name: str, **options: object) -> str:
+    """The command line that asks for the same: only what was given."""
+    given = [(f"--{key}", str(value)) for key, value in options.items() if value is not None]
+    return shlex.join(["genbench", command, name, *(word for pair in given for word in pair)])
 
 
 def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path | None) -> Path:
@@ -224,7 +232,8 @@ def run(
     warmed(runs)
     plan = planned(name, found, runs, device)
     carry_out(name, plan, root, processes, memory)
-    print(f"report: {write_report(plan, root, out)}")
+    asked = {"models": models, "tasks": tasks, "metrics": metrics, "seeds": seeds, "examples": examples, "file": file}
+    print(f"report: {write_report(plan, root, out, called('run', benchmark, **asked))}")
 
 
 @app.command()

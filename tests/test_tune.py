@@ -86,6 +86,7 @@ def test_what_was_found_is_run_and_its_page_says_what_it_cost(genbench, tmp_path
     assert (done.run.asked.split, done.run.asked.seed) == ("test", 0)
     for page in ("README.md", "index.html"):
         text = (tmp_path / "reports/ring8-tuned" / page).read_text()
+        assert "genbench run ring8-tuned --metrics frechet --seeds 1 --examples 2000 --file found.yaml" in text
         assert "Tuned over 4 trials of each of tried" in text
         assert f"2,000 training examples a trial, {wanted['spent']:,} in all" in text
         assert f"shift {done.run.asked.hyper['shift']}" in text
