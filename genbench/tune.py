@@ -8,6 +8,7 @@ depends on how it ended, more trials go on from fewer, and variants of one class
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,19 +30,34 @@ Ranges = dict[str, tuple[type, tuple[Any, ...]]]
 
 
 def ranges(build: Any) -> Ranges:
-    """The options of a model that may be searched: the type of each, and its ends or choices."""
+    """The options of a model that may be searched: the type of each, and its ends or choices. One that a variant sets
+    to something outside is what makes the variant."""
     hints, _ = bench.hinted(build, extras=True)
     declared = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Annotated}
+    own = inspect.signature(build).parameters
     return {
         name: (kind, tuple(values))
         for name, (kind, *values) in declared.items()
-        if len(values) > 1 and all(isinstance(value, int | float | str | tuple) for value in values)
+        if len(values) > 1
+        and all(isinstance(value, int | float | str | tuple) for value in values)
+        and holds(kind, values, own[name].default)
     }
+
+
+def numbers(kind: type, values: Sequence[Any]) -> bool:
+    """Whether values are the two ends of a number, and not choices."""
+    return kind in (int, float) and len(values) == 2
+
+
+def holds(kind: type, values: Sequence[Any], own: Any) -> bool:
+    if numbers(kind, values):
+        return isinstance(own, int | float) and bool(values[0] <= own <= values[1])
+    return own in values
 
 
 def between(kind: type, values: Sequence[Any], u: float) -> Any:
     """The option at u in [0, 1): of two ends evenly, or in their logarithms where both are above 0; else a choice."""
-    if kind not in (int, float) or len(values) != 2:
+    if not numbers(kind, values):
         return values[int(u * len(values))]
     low, high = values[0], values[1] + (kind is int)  # each whole number has a share, the last one too
     at = low * (high / low) ** u if low > 0 else low + u * (high - low)

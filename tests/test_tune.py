@@ -26,6 +26,7 @@ def test_the_options_that_are_declared():
     assert tuning.ranges(Shifted) == {"shift": (float, (-2.0, 2.0)), "turn": (str, ("left", "right"))}
     assert tuning.ranges(partial(Shifted, turn="left")) == tuning.ranges(Shifted)
     assert tuning.ranges(Fixed) == {}
+    assert list(tuning.ranges(partial(Shifted, shift=3.0))) == ["turn"], "what stands outside makes the variant"
     vae, iwae = (tuning.ranges(catalogue.load("models", name)) for name in ("vae", "iwae"))
     assert vae == iwae
 
