@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from reprlib import repr  # which keeps to the first few of anything
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Self, get_args, get_type_hints
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from genbench import catalogue, provenance
 from genbench.errors import BadInput, unknown
@@ -41,7 +50,12 @@ def named(items: Any) -> Any:
     return found
 
 
-Named = Annotated[dict[str, Options], BeforeValidator(named)]
+def bare(items: dict[str, Options]) -> list[str | dict[str, Options]]:
+    """The same as such a list."""
+    return [{name: options} if options else name for name, options in items.items()]
+
+
+Named = Annotated[dict[str, Options], BeforeValidator(named), PlainSerializer(bare)]
 
 
 class Strict(BaseModel):
@@ -70,6 +84,19 @@ class Published(Strict):
     values: dict[str, Printed] = Field(min_length=2)
 
 
+class Tuned(Strict):
+    """What a search found: options of `models`, task by task, after as many `trials` of each model on each task, judged
+    by `metric` on validation rows. A trial might use `examples` a seed; all of them together `spent` so many."""
+
+    metric: str
+    models: list[str]
+    trials: int = Field(gt=0)
+    seeds: int = Field(gt=0)
+    examples: int = Field(gt=0)
+    spent: int = Field(ge=0)
+    settings: dict[str, dict[str, Options]]
+
+
 class Benchmark(Strict):
     """One experiment: a question, who answers it on what, by what measure, and what would count as an answer."""
 
@@ -82,6 +109,26 @@ class Benchmark(Strict):
     at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((), strict=False)
     findings: dict[str, Claim] = {}
     published: dict[str, Published] = {}
+    tuned: Tuned | None = None
+
+    @model_validator(mode="after")
+    def known(self) -> Self:
+        """Whatever else names tasks, models and metrics names those of this benchmark."""
+        metrics = [options.get("is", name) for name, options in self.metrics.items()]
+        for table in self.published.values():
+            familiar("task of a published table", [table.task], self.tasks)
+            familiar("model of a published table", table.values, self.models)
+            familiar("metric of a published table", [table.metric], metrics)
+        if self.tuned:
+            familiar("task of the tuned settings", self.tuned.settings, self.tasks)
+            for settings in (*self.tuned.settings.values(), self.tuned.models):
+                familiar("model of the tuned settings", settings, self.models)
+        return self
+
+
+def familiar(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    for stranger in (name for name in names if name not in known):
+        raise unknown(what, stranger, known)
 
 
 Benchmarks = TypeAdapter(dict[str, Benchmark])
@@ -114,10 +161,12 @@ def places(node: yaml.Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 def slip(error: Mapping[str, Any]) -> str:
     """One pydantic error in our own words."""
     where = ".".join(str(part) for part in error["loc"])
+    if isinstance(ours := error.get("ctx", {}).get("error"), BadInput):
+        return str(ours)
     if error["type"] == "extra_forbidden":
         claims = {name for kind in get_args(get_args(Claim)[0]) for name in kind.model_fields}
-        ours = {name for part in (Benchmark, Spending, Published) for name in part.model_fields}
-        known = claims if "findings" in error["loc"] else ours
+        keys = {name for part in (Benchmark, Spending, Published, Tuned) for name in part.model_fields}
+        known = claims if "findings" in error["loc"] else keys
         return str(unknown("key", str(error["loc"][-1]), known))
     if error["type"] == "missing":
         return f"{where}: the key {error['loc'][-1]!r} is missing"
@@ -178,18 +227,24 @@ def find(name: str, path: Path | None = None) -> Benchmark:
     return benchmarks[name]
 
 
+def hinted(thing: Any, extras: bool = False) -> tuple[dict[str, Any], bool]:
+    """What a function or a class's constructor says of its parameters, with `extras` all of `Annotated`, and whether
+    it is a class."""
+    while hasattr(thing, "func"):
+        thing = thing.func
+    made = inspect.isclass(thing)
+    return get_type_hints(thing.__init__ if made else thing, include_extras=extras), made
+
+
 def check_options(what: str, thing: Any, options: Options) -> None:
     """Options against a constructor's annotations, before anything runs. BadInput names the nearest right one."""
     signature = inspect.signature(thing)
     parameters = {name: p for name, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD}
     open_ended = len(parameters) < len(signature.parameters)
-    target = thing
-    while hasattr(target, "func"):
-        target = target.func
-    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    hints, made = hinted(thing)
     for name, value in options.items():
         if name not in parameters and not open_ended:
-            raise unknown(f"option of {what}", name, list(parameters)[1:] if inspect.isclass(target) else parameters)
+            raise unknown(f"option of {what}", name, list(parameters)[1:] if made else parameters)
         wanted = hints.get(name, Any)
         try:
             adapter = TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))
@@ -271,16 +326,13 @@ def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", check
     Options that runs were made with need no second check, which would import torch.
     """
     metrics = {metric: alias("metrics", metric, options, checked) for metric, options in benchmark.metrics.items()}
-    models = {model: alias("models", model, options, checked) for model, options in benchmark.models.items()}
+    found = benchmark.tuned.settings if benchmark.tuned else {}
+    models = {
+        (task, model): alias("models", model, {**options, **found.get(task, {}).get(model, {})}, checked)
+        for task in benchmark.tasks
+        for model, options in benchmark.models.items()
+    }
     tasks = {task: alias("tasks", task, options, checked) for task, options in benchmark.tasks.items()}
-    for table in benchmark.published.values():
-        for kind, names, known in (
-            ("task", [table.task], tasks),
-            ("model", table.values, models),
-            ("metric", [table.metric], {benchmark.metrics[name].get("is", name) for name in metrics}),
-        ):
-            for stranger in (name for name in names if name not in known):
-                raise unknown(f"{kind} of a published table", stranger, known)
     budget = benchmark.budget
     torch_version = provenance.versions().get("torch", "")
     asked = tuple(
@@ -292,7 +344,8 @@ def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", check
         )
         for seed in range(benchmark.seeds)
         for task, (task_ref, task_options) in tasks.items()
-        for model, (model_ref, hyper) in models.items()
+        for model in benchmark.models
+        for model_ref, hyper in [models[task, model]]
     )  # fmt: skip
     wanted = tuple(Wanted(benchmark.metrics[name].get("is", name), given) for name, (_, given) in metrics.items())
     versions = {want.name: memo.version(ref) for want, (ref, _) in zip(wanted, metrics.values(), strict=True)}

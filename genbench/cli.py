@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -141,14 +142,14 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
-def page_of(name: str, benchmark: Benchmark) -> Page:
+def page_of(name: str, benchmark: Benchmark, reproduce: str = "") -> Page:
     from genbench.report import Page
 
     return Page(
-        name=name, question=benchmark.question, reproduce=f"genbench run {name}",
+        name=name, question=benchmark.question, reproduce=reproduce or f"genbench run {name}",
         tasks=list(benchmark.tasks), models=list(benchmark.models),
         metrics=list(dict.fromkeys(options.get("is", metric) for metric, options in benchmark.metrics.items())),
-        findings=dict(benchmark.findings), published=dict(benchmark.published),
+        findings=dict(benchmark.findings), published=dict(benchmark.published), tuned=benchmark.tuned,
     )  # fmt: skip
 
 
@@ -163,10 +164,17 @@ def placed(page: Page, results: list[Result], out: Path | None) -> Path:
     return made
 
 
-def write_report(plan: Plan, root: Path, out: Path | None) -> Path:
+def write_report(plan: Plan, root: Path, out: Path | None, reproduce: str = "") -> Path:
     from genbench.record import read_results
 
-    return placed(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+    page = page_of(plan.name, plan.benchmark, reproduce)
+    return placed(page, read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def called(command: str, name: str, **options: object) -> str:
+    """The command line that asks for the same: only what was given."""
+    given = [(f"--{key}", str(value)) for key, value in options.items() if value is not None]
+    return shlex.join(["genbench", command, name, *(word for pair in given for word in pair)])
 
 
 def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path | None) -> Path:
@@ -178,7 +186,9 @@ def report_records(name: str, file: Path | None, records: Path, root: Path, out:
     known = bench.read(file or bench.default_file())
     reproduce = f"genbench report {name} --records {records.name}"
     page = page_of(name, known[name]) if name in known else Page(name, f"What came of {name}?", reproduce, [], [], [])
-    return placed(page, read_records(records, root), out)
+    if not (results := read_records(records, root)):
+        raise BadInput(f"{records} tells of no run; give the records.jsonl of a page")
+    return placed(page, results, out)
 
 
 def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
@@ -196,6 +206,8 @@ RecordsOption = Annotated[
     Path | None,
     typer.Option("--records", help="Report the runs of this records.jsonl; --runs may hold their evidence."),
 ]
+ProcessesOption = Annotated[int | None, typer.Option("--processes", help="Runs at a time; a process a core.")]
+MemoryOption = Annotated[float | None, typer.Option("--memory", min=0.5, help="Gigabytes a run may take; all.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
 
 
@@ -210,19 +222,69 @@ def run(
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
-    processes: Annotated[int | None, typer.Option(help="Runs at a time; a process a core.")] = None,
-    memory: Annotated[float | None, typer.Option(min=0.5, help="Gigabytes a run may take; all.")] = None,
+    processes: ProcessesOption = None,
+    memory: MemoryOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
+    name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
+    root = readable(readable(runs) / name)
+    warmed(runs)
+    plan = planned(name, found, runs, device)
+    carry_out(name, plan, root, processes, memory)
+    asked = {"models": models, "tasks": tasks, "metrics": metrics, "seeds": seeds, "examples": examples, "file": file}
+    print(f"report: {write_report(plan, root, out, called('run', benchmark, **asked))}")
+
+
+@app.command()
+def tune(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark, or a task to search on.")] = "quick",
+    models: Annotated[str | None, typer.Option(help="Models, with commas; all that declare what to search.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Tasks, with commas.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What trials are judged by; the first that can.")] = None,
+    trials: Annotated[int, typer.Option(min=2, help="Of each model on each task; the first changes nothing.")] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Of each trial.")] = 1,
+    examples: Annotated[int | None, typer.Option(min=1, help="The budget of a trial; the benchmark's.")] = None,
+    file: FileOption = None,
+    runs: RunsOption = RUNS,
+    out: Annotated[Path | None, typer.Option(help="Where the tuned benchmark goes; BENCHMARK-tuned.yaml here.")] = None,
+    processes: ProcessesOption = None,
+    memory: MemoryOption = None,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Search the options that models declare, with equal trials, by validation rows alone. What is finished stands."""
+    from genbench import bench
+    from genbench import tune as tuning
+    from genbench.record import read_results
+
+    name, found = benchmark_from(benchmark, file, models, tasks, None, None, None)
+    root = readable(readable(runs) / f"{name}-tune")
+    warmed(runs)
+    search = tuning.search(name, found, metric, trials, seeds, examples, listed(models) or ())
+    plan = search.plan(bench.Memo(runs / ".memo.json"), device)
+    carry_out(f"{name}-tune", plan, root, processes, memory)
+    results = read_results(root, {asked.id for asked in plan.asked})
+    outcomes = list(search.outcomes(results))
+    for outcome in outcomes:
+        print(outcome)
+    place = out or Path(f"{name}-tuned.yaml")
+    tuning.write(search.tuned(outcomes, results), place)
+    print(f"tuned: {place}; run it with `genbench run {name}-tuned --file {place}`")
+
+
+def warmed(runs: Path) -> None:
+    """The first time: torch is imported by the server of workers while it is imported here."""
+    from genbench.execute import local
+
+    if not (runs / ".memo.json").exists():
+        local.warm()
+
+
+def carry_out(name: str, plan: Plan, root: Path, processes: int | None, memory: float | None) -> None:
+    """Do what is still to be done, and say how it went."""
     from genbench.execute import local
     from genbench.progress import watching
 
-    name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
-    root = readable(readable(runs) / name)
-    if not (runs / ".memo.json").exists():
-        local.warm()  # the first time: import torch there while we import it here
-    plan = planned(name, found, runs, device)
     jobs = jobs_of(plan, root)
     print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
     if jobs:
@@ -231,7 +293,6 @@ def run(
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
-    print(f"report: {write_report(plan, root, out)}")
 
 
 @app.command()

@@ -6,8 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from genbench.execute.local import Job, Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def label(job: Job) -> str:
@@ -15,7 +19,8 @@ def label(job: Job) -> str:
 
 
 def clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 class Lines:
@@ -39,17 +44,20 @@ class Lines:
 
 
 class Bars:
-    """For people: every run at work, its loss and speed, and the whole with the time left."""
+    """For people: every run at work, its loss and speed, and the whole, where a run at work counts by its share."""
 
     def __init__(self, total: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         self.bars = Progress(
-            TextColumn("{task.description:<36}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}", markup=False), BarColumn(None, table_column=Column(ratio=1)),
+            TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            expand=True,
         )  # fmt: skip
         self.overall = self.bars.add_task(f"all {total} runs", total=total, note="")
-        self.tasks: dict[str, object] = {}
+        self.tasks: dict[str, TaskID] = {}
+        self.shares: dict[str, float] = {}
 
     def started(self, job: Job) -> None:
         if job.asked.id not in self.tasks:
@@ -57,13 +65,18 @@ class Bars:
 
     def progressed(self, job: Job, spent: float, rate: float, loss: float | None) -> None:
         note = f"{rate:,.0f} rows/s" + ("" if loss is None else f"  loss {loss:.4g}")
-        self.bars.update(self.tasks[job.asked.id], completed=spent, note=note)  # type: ignore[arg-type]
+        self.bars.update(self.tasks[job.asked.id], completed=spent, note=note)
+        self.counted(job, spent)
 
     def ended(self, job: Job, status: str, why: str) -> None:
-        self.bars.remove_task(self.tasks.pop(job.asked.id))  # type: ignore[arg-type]
-        self.bars.advance(self.overall)
+        self.bars.remove_task(self.tasks.pop(job.asked.id))
+        self.counted(job, 1.0)
         if status != "ok":
             self.bars.console.print(f"{label(job)}: {status} ({why})", markup=False, highlight=False)
+
+    def counted(self, job: Job, share: float) -> None:
+        self.shares[job.asked.id] = share
+        self.bars.update(self.overall, completed=sum(self.shares.values()))
 
 
 @contextmanager

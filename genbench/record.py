@@ -54,7 +54,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run was asked to be; its hash, with the code and the data it reaches, is the run's id."""
+    """What a run was asked to be; its hash, with the code and the data it reaches, is the run's id.
+
+    `split` are the rows that the trained model is judged by: "valid" for a trial of a search.
+    """
 
     task: str
     model: str
@@ -68,6 +71,7 @@ class Asked:
     flops: float | None = None
     at: tuple[float, ...] = ()
     checkpoint: int | None = None
+    split: str = "test"
     code: str = ""
     data: str = ""
     device: str = "cpu"

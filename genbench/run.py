@@ -178,7 +178,7 @@ class Workshop:
                 "parameters": parameters(model), "memory": peak_memory(),
             }  # fmt: skip
         run.why = stream.stopped
-        self.evaluate(model, Exam(task, "test", space, trace=stream.trace), 1.0)
+        self.evaluate(model, Exam(task, asked.split, space, trace=stream.trace), 1.0)
         if state := checkpoint.state_of(model):
             checkpoint.save_whole(state, self.folder / "model.safetensors")
 
@@ -235,6 +235,6 @@ def rescore(folder: Path, wanted: Sequence[Wanted], versions: dict[str, str]) ->
     fresh = [record for record in records if record.metric not in names]
     for place in sorted((folder / "evidence").iterdir()):
         at = float(place.name)
-        exam = Exam(task, "test" if at == 1.0 else "valid", space, earlier(place))
+        exam = Exam(task, done.asked.split if at == 1.0 else "valid", space, earlier(place))
         fresh += score(Desk(exam, None, place), todo, at)
     write_scores(folder, sorted(fresh, key=lambda record: record.at))

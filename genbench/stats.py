@@ -18,6 +18,7 @@ from genbench.record import Estimate
 
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
+ROUNDING = 1e-10  # of a value: what the order of its sums may move it by
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def mean(values: Sequence[float]) -> Student:
     """The mean over seeds, with the standard error of its own spread; one below rounding is none."""
     n = len(values)
     spread = float(np.std(values, ddof=1)) if n > 1 else nan
-    rounding = 1e-12 * max(map(abs, values))
+    rounding = ROUNDING * max(map(abs, values))
     return Student(float(np.mean(values)), 0.0 if spread <= rounding else spread / sqrt(n), n - 1, n)
 
 
@@ -83,7 +84,7 @@ def pooled(*arms: Sequence[float]) -> Student:
     n, df = len(values), len(values) - len(arms)
     squares = sum(float(np.var(arm)) * len(arm) for arm in arms)
     spread = sqrt(squares / df) if df > 0 else nan
-    rounding = 1e-12 * float(np.abs(values).max())
+    rounding = ROUNDING * float(np.abs(values).max())
     return Student(float(values.mean()), 0.0 if spread <= rounding else spread / sqrt(n), df, n)
 
 

@@ -107,6 +107,11 @@ def test_a_slip_on_the_command_line(words, parts, tmp_path, genbench):
     refused(genbench(*words), *parts)
 
 
+def test_records_of_nothing(tmp_path, genbench):
+    (tmp_path / "empty.jsonl").write_text("")
+    refused(genbench("report", "quick", "--records", "empty.jsonl"), "empty.jsonl tells of no run")
+
+
 def test_runs_that_cannot_be_used(tmp_path, genbench):
     (tmp_path / "file").write_text("")
     refused(genbench("run", "--runs", "file"), "cannot use file", "--runs")

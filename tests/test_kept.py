@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from io import StringIO
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from genbench.execute.local import locked
+from genbench.execute.local import Job, locked
+from genbench.progress import Bars, Lines
 from genbench.record import Asked, Run, to_lines, write_run
 from genbench.status import said, standings
 
@@ -53,6 +57,33 @@ def test_a_kept_model_samples_a_sheet_a_folder_or_rows(made, tmp_path):
     assert "kept no model" in made("sample", run).stderr
     assert made("status").stdout == "smoke: 2 ok\n"
     assert made("status", "quick").returncode == 2
+
+
+def test_bars_count_runs_at_work_by_their_share_and_fit_a_terminal():
+    bars, jobs = Bars(4), [Job(Asked("digits-binary", "realnvp-[b]conv", seed, 1000), ()) for seed in range(2)]
+    for job in jobs:
+        bars.started(job)
+    bars.progressed(jobs[0], 0.5, 12_345.6, 1234.1)
+    bars.progressed(jobs[1], 0.9, 12_345.6, None)
+    bars.ended(jobs[1], "ok", "")
+    console = Console(width=80, file=StringIO())
+    console.print(bars.bars.get_renderable())
+    whole, one = console.file.getvalue().splitlines()
+    assert re.fullmatch(r"all 4 runs +.* 38% [-\d:]+ +", whole)
+    assert re.fullmatch(r"digits-binary · realnvp-\[b\]conv · seed 0 +.* 50% [-\d:]+ 12,346 rows/s  loss 1234 *", one)
+
+
+def test_lines_tell_each_run_once_and_the_time_left(capsys):
+    lines, jobs = Lines(3), [Job(Asked("digits", "vae", seed, 1000), ()) for seed in range(2)]
+    lines.begin -= 7200
+    lines.started(jobs[0])
+    lines.progressed(jobs[0], 0.5, 1.0, 1.0)
+    lines.ended(jobs[0], "ok", "seconds: all gone")
+    lines.ended(jobs[1], "failed", "the moon")
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/3] digits · vae · seed 0: ok; 4:00:00 left",
+        "[2/3] digits · vae · seed 1: failed (the moon); 1:00:00 left",
+    ]
 
 
 def test_the_status_tells_running_from_stopped_and_killed(tmp_path):

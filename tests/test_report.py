@@ -23,13 +23,13 @@ from genbench.finding import Claim
 from genbench.record import Asked, Record, Result, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
 from genbench.report.beside import side_by_side, together
-from genbench.report.figures import bill, ranks
+from genbench.report.figures import behind, bill, panels, ranks
 from genbench.report.figures import front as best_for_cost
 from genbench.report.front import front
 from genbench.report.page import markdown, parts, tex
 from genbench.report.tables import make_table
 from genbench.report.taxonomy import taxonomy
-from genbench.report.words import number
+from genbench.report.words import number, runs_of
 
 MODELS = ["vae", "gan", "truth", "realnvp", "noise", "pca", "thief"]
 METRICS = ["frechet", "modes", "log_likelihood", "copying"]
@@ -188,6 +188,7 @@ def test_markdown_latex_csv_and_json_agree_with_the_records(made):
     assert "](figures/samples-digits.png)" in readme
     assert "diverged 1 of 3" in readme
     latex = (made / "out/tables/ring8.tex").read_text()
+    assert "mean over 3 seeds" in latex
     assert r"log\_likelihood" in latex
     assert r"\toprule" in latex
     assert latex.count("{") == latex.count("}")
@@ -381,6 +382,7 @@ def test_poor_results_still_make_a_page(case, tmp_path, drawn):
     html = report(page(tasks=tasks), results, tmp_path / "out").read_text()
     said = {"one seed": "one run has no interval", "all failed": "failed", "no run of a task": "grid25"}
     assert said.get(case, "not finite") in html
+    assert ("What each model could be asked" in html) == (case in ("one seed", "no run of a task"))
     assert "nan" not in (tmp_path / "out/README.md").read_text().replace("loss is nan", "")
 
 
@@ -450,10 +452,17 @@ def test_escapes():
         (12.3456, 0.0456, ("12.346", "0.046")), (12.3, 45.6, ("12", "46")), (8.0, 0.0, ("8", "0")), 
         (1234.5, 100, ("1234", "100")), (-41.234, None, ("-41.23", "0")),
         (1.5e-9, 2e-10, ("1.5e-09", "2e-10")), (0.99994, 0.00012, ("0.99994", "0.00012")),
+        (-0.01, 1.4, ("0.0", "1.4")),
     ],
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):
     assert number(value, half) == said
+
+
+def test_whole_numbers_that_follow_one_another_are_said_by_their_ends():
+    assert [runs_of(x) for x in ([], [3], [1, 0], [2, 0, 1], [0, 1, 2, 4, 6, 7, 8, 9])] == [
+        "", "3", "0, 1", "0–2", "0–2, 4, 6–9",
+    ]  # fmt: skip
 
 
 def test_a_page_is_made_again_from_its_own_records_alone(made, tmp_path, drawn):
@@ -636,6 +645,25 @@ def test_the_pareto_front():
     assert best_for_cost(points, lower=True) == ["cheap", "middle", "good"]
     assert best_for_cost(points, lower=False) == ["cheap"]
     assert best_for_cost({}, lower=True) == []
+
+
+def test_panels_of_one_metric_are_told_apart_by_what_differs(made):
+    table = make_table("ring8", MODELS, METRICS, read_results(made / "runs"))
+    frechet, modes = table.columns[:2]
+    twice = [replace(frechet, options=f"player {i}, space digits", key=str(i)) for i in range(2)]
+    titles = [panel["title"] for panel in panels(replace(table, columns=[*twice, modes]))]
+    assert titles == ["frechet ↓, player 0", "frechet ↓, player 1", "modes ↑"]
+
+
+def test_of_many_lines_those_that_end_best_stand_out():
+    lines = {f"m{i}": {"y": [0.0, (7 * i) % 13]} for i in range(13)}
+    every = {"truth": {"y": [-1.0]}, **lines}
+    assert behind({"lower": True, "lines": {**every, "m0": {"y": [5.5]}}})[-1] == "m11"  # 12, the highest
+    for lower, best in ((True, {"m0", "m2", "m4", "m6"}), (False, {"m11", "m9", "m7", "m5"})):
+        faint = behind({"lower": lower, "lines": every})
+        assert set(lines) - set(faint) == best
+    del every["m0"]
+    assert behind({"lower": True, "lines": every}) == []
 
 
 def test_what_was_spent_at_a_share_of_the_budget():

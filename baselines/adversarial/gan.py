@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class GAN(nn.Module):
         optimizer: Callable[..., Optimizer] = adam,
         loop: Callable[..., None] = play,
         batch_norm: bool = True,
-        rate: float = 1e-3,
+        rate: Annotated[float, 1e-4, 1e-2] = 1e-3,
         critic_rate: float | None = None,
         latents: int = 32,
         widths: tuple[int, ...] = (256, 256, 256),

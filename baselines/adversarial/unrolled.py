@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,8 @@ class UnrolledGAN(nn.Module):
         inner: float = 0.1,
         latents: int = 32,
         widths: tuple[int, ...] = (128, 128),
-        rate: float = 1e-3,
-        critic_rate: float = 2e-4,
+        rate: Annotated[float, 1e-4, 1e-2] = 1e-3,
+        critic_rate: Annotated[float, 2e-5, 2e-3] = 2e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         batch: int = 32,
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +28,9 @@ class AAE(nn.Module):
         spec: Spec,
         *,
         objective: Objective = non_saturating,
-        latents: int = 8,
+        latents: Annotated[int, 2, 32] = 8,
         widths: tuple[int, ...] = (128, 64),
-        rate: float = 2e-3,
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
         betas: tuple[float, float] = (0.5, 0.999),
         batch: int = 256,
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -55,9 +55,9 @@ class DeepAE(nn.Module):
         networks: Callable[[Spec, tuple[int, ...], int], tuple[nn.Module, nn.Module]] = perceptrons,
         corrupt: Callable[[Tensor], Tensor] = clean,
         prior: Literal["normal", "fitted", "kde"] = "normal",
-        latents: int = 8,
+        latents: Annotated[int, 2, 32] = 8,
         widths: tuple[int, ...] = (128, 64),
-        rate: float = 2e-3,
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
         batch: int = 256,
     ) -> None:
         super().__init__()

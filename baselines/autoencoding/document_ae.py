@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,13 @@ class DocumentAE(nn.Module):
     length: Tensor
 
     def __init__(
-        self, spec: Spec, *, latents: int = 8, widths: tuple[int, ...] = (100, 50), rate: float = 2e-3, batch: int = 128
+        self,
+        spec: Spec,
+        *,
+        latents: Annotated[int, 2, 32] = 8,
+        widths: tuple[int, ...] = (100, 50),
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
+        batch: int = 128,
     ) -> None:
         super().__init__()
         if not isinstance(spec.x, Counts):

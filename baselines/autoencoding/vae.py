@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import log
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,9 @@ class VAE(nn.Module):
         *,
         k: int = 1,
         beta: float = 1.0,
-        latents: int = 8,
-        width: int = 256,
-        rate: float = 4e-3,
+        latents: Annotated[int, 2, 32] = 8,
+        width: Annotated[int, 32, 512] = 256,
+        rate: Annotated[float, 4e-4, 2e-2] = 4e-3,
         batch: int = 64,
     ) -> None:
         super().__init__()

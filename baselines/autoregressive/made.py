@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,9 @@ class MADE(nn.Module):
         spec: Spec,
         *,
         components: int = 10,
-        width: int = 256,
-        rate: float = 3e-3,
-        decay: float = 0.0,
+        width: Annotated[int, 64, 512] = 256,
+        rate: Annotated[float, 3e-4, 3e-2] = 3e-3,
+        decay: Annotated[float, 0.0, 1.0] = 0.0,
         batch: int = 64,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ class PixelCNN(nn.Module):
         components: int = 5,
         channels: int = 32,
         blocks: int = 5,
-        rate: float = 2e-3,
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
         batch: int = 64,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log, pi
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class GaussianRBM(nn.Module):
         *,
         k: int = 1,
         hidden: int = 20,
-        rate: float = 0.001,
+        rate: Annotated[float, 1e-4, 1e-2] = 0.001,
         momentum: float = 0.9,
         decay: float = 1e-4,
         batch: int = 64,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import log
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,9 @@ class RBM(nn.Module):
     fantasies: Tensor
 
     def __init__(
-        self, spec: Spec, *, k: int = 1, persistent: int = 0, hidden: int = 20, rate: float = 0.05,
-        momentum: float = 0.9, decay: float = 1e-4, batch: int = 64, chain: int = 1000,
+        self, spec: Spec, *, k: int = 1, persistent: int = 0, hidden: int = 20,
+        rate: Annotated[float, 5e-3, 0.5] = 0.05, momentum: float = 0.9, decay: float = 1e-4,
+        batch: int = 64, chain: int = 1000,
     ) -> None:  # fmt: skip
         super().__init__()
         if not isinstance(spec.x, Bits):

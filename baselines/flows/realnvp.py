@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +28,9 @@ class RealNVP(nn.Module):
         spec: Spec,
         *,
         couplings: int = 8,
-        width: int = 64,
-        rate: float = 2e-3,
-        decay: float = 1.0,
+        width: Annotated[int, 32, 256] = 64,
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
+        decay: Annotated[float, 0.01, 3.0] = 1.0,
         batch: int = 256,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -51,8 +51,8 @@ class RealNVPConv(nn.Module):
         *,
         alpha: float = 0.002,
         rounds: int = 1,
-        width: int = 64,
-        rate: float = 3e-3,
+        width: Annotated[int, 32, 128] = 64,
+        rate: Annotated[float, 3e-4, 3e-2] = 3e-3,
         batch: int = 64,
     ) -> None:
         super().__init__()

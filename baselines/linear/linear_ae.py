@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import cos, pi
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,9 @@ class LinearAE(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, spec: Spec, *, latents: int = 16, rate: float = 1e-2, batch: int = 256) -> None:
+    def __init__(
+        self, spec: Spec, *, latents: int = 16, rate: Annotated[float, 1e-3, 1e-1] = 1e-2, batch: int = 256
+    ) -> None:
         super().__init__()
         if not isinstance(spec.x, Real):
             raise NotImplementedError("needs real rows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,14 @@ class GMM(nn.Module):
     means: Tensor
     cholesky: Tensor
 
-    def __init__(self, spec: Spec, *, components: int = 20, shrinkage: float = 0.02, rows: int = 20_000) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        components: Annotated[int, 2, 60] = 20,
+        shrinkage: Annotated[float, 2e-3, 0.2] = 0.02,
+        rows: int = 20_000,
+    ) -> None:
         super().__init__()
         if not isinstance(spec.x, Real):
             raise NotImplementedError("needs real rows")

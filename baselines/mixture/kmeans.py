@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log, pi
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from sklearn.cluster import KMeans as Lloyd
@@ -23,7 +23,7 @@ class KMeans(nn.Module):
     shares: Tensor
     variance: Tensor
 
-    def __init__(self, spec: Spec, *, clusters: int = 20, starts: int = 10) -> None:
+    def __init__(self, spec: Spec, *, clusters: Annotated[int, 2, 60] = 20, starts: int = 10) -> None:
         super().__init__()
         if not isinstance(spec.x, Real):
             raise NotImplementedError("needs real rows")

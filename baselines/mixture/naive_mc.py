@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import log
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,14 @@ class NaiveMC(nn.Module):
     """
 
     def __init__(
-        self, spec: Spec, *, k: int = 1, latents: int = 8, width: int = 128, rate: float = 2e-3, batch: int = 256
+        self,
+        spec: Spec,
+        *,
+        k: int = 1,
+        latents: int = 8,
+        width: Annotated[int, 32, 256] = 128,
+        rate: Annotated[float, 2e-4, 2e-2] = 2e-3,
+        batch: int = 256,
     ) -> None:
         super().__init__()
         self.k, self.latents, self.rate, self.batch = k, min(latents, spec.size), rate, batch

@@ -34,6 +34,7 @@ from genbench.model import (
 )
 from genbench.run import built
 from genbench.task import Task
+from genbench.tune import Ranges, ranges
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
@@ -111,6 +112,8 @@ class ModelChecks:
     def checks(self) -> Iterator[Check]:
         model, plane = self.model, self.task.spec.x.shape == (2,)
         offers = {capability for capability, ask in self.asks(model).items() if can_answer(model, capability, ask)}
+        if found := ranges(self.build):
+            yield "can be built at both ends of what may be searched", partial(self.searched, found)
         yield "answers at least one question", lambda: hold(offers, "no capability that works; see genbench.model")
         yield "keeps to its budget", self.budget
         yield "survives a budget of one row and of one batch", self.one_batch
@@ -157,6 +160,11 @@ class ModelChecks:
             yield "a longer budget carries its path on, and no further than it pays for", self.goes_on
         if {Density, Autoencoder} <= offers:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
+
+    def searched(self, found: Ranges) -> None:
+        for name, (_, values) in found.items():
+            for end in (values[0], values[-1]):
+                built(self.build, self.task, **{name: end})
 
     def budget(self) -> None:
         hold(self.stream.used <= EXAMPLES, f"used {self.stream.used} of {EXAMPLES} examples")

@@ -131,7 +131,7 @@ def rotation(e: Visits) -> Estimate:
     steps = p.diff(dim=0)
     up = torch.nn.functional.pad(steps.sign(), (0, 0, 1, 1))
     slope = (up[:-1] - up[1:]) / (2 * len(steps))  # of the value by p
-    variance = (p * slope.square()).sum(1) - (p * slope).sum(1).square()
+    variance = ((p * slope.square()).sum(1) - (p * slope).sum(1).square()).clamp(min=0)  # rounding may pass below
     noise = (2 / math.pi * p[1:] * (1 - p[1:]) * (1 / T[1:] + 1 / T[:-1])).sqrt().sum(1).mean() / 2
     return Estimate(
         float(steps.abs().sum(1).mean() / 2), math.sqrt(float((variance[:, None] / T).sum())), int(T.sum()),

@@ -23,7 +23,7 @@ from genbench.report.published import held_against
 from genbench.report.tables import REFERENCES, make_table
 
 if TYPE_CHECKING:
-    from genbench.bench import Published
+    from genbench.bench import Published, Tuned
     from genbench.finding import Kind
 
 MANIFEST = ".inputs"
@@ -41,6 +41,7 @@ class Page:
     metrics: list[str]
     findings: Mapping[str, Kind] = field(default_factory=dict)
     published: Mapping[str, Published] = field(default_factory=dict)
+    tuned: Tuned | None = None
 
 
 def report(page: Page, results: Sequence[Result], out: Path) -> Path:
@@ -69,7 +70,7 @@ def report(page: Page, results: Sequence[Result], out: Path) -> Path:
     images = {figure.name: ensure(figure, out / "figures", before.get("figures", {})) for figure in wanted}
     verdicts = [spec.judge(name, results) for name, spec in page.findings.items()]
     theirs = held_against(page.published, tables)
-    facts = pages.facts(page.name, page.question, page.reproduce, verdicts, tables, drawn, theirs, results)
+    facts = pages.facts(page, verdicts, tables, drawn, theirs, results)
     texts = {
         "index.html": pages.html_page(facts, images),
         "README.md": pages.markdown_page(facts),

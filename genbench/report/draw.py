@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from math import ceil, log10, sqrt
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -149,7 +150,10 @@ def curves(data: dict[str, Any]) -> Canvas:
     for ax, panel in zip(axes, panels, strict=True):
         seen: list[float] = []
         for model, line in panel["lines"].items():
-            if model in palette:
+            if model in panel["faint"]:
+                ax.plot(line["x"], line["y"], color=FAINT, linewidth=0.5, alpha=0.7, zorder=1)
+                seen += line["y"]
+            elif model in palette:
                 ink = colour(palette, model)
                 ax.fill_between(line["x"], line["low"], line["high"], color=ink, alpha=0.12, linewidth=0)
                 ax.plot(
@@ -164,17 +168,18 @@ def curves(data: dict[str, Any]) -> Canvas:
         reference(ax, panel["lines"], palette)
         scaled(ax, seen)
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
         spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
         if spent and max(spent) > data.get("linear", 30) * min(spent) and data["label"] != "training examples":
             ax.set_xscale("log")
             decades(ax.xaxis, max(spent) / min(spent))
         else:
-            ax.set_xlim(0, 1.03 * max(spent, default=1.0))
+            low, high = min(spent, default=0.0), max(spent, default=1.0)
+            ax.set_xlim(low - 0.03 * high if low > 0.3 * high else 0, 1.03 * high)
             if max(spent, default=1.0) >= 1e4:
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     beneath(axes, data["label"])
-    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
+    legend(canvas, palette, (m for p in panels for m in p["lines"] if m not in p["faint"]), lines=True)
     return canvas
 
 
@@ -206,7 +211,7 @@ def costs(data: dict[str, Any]) -> Canvas:
         spent = [p["x"] for p in points.values() if p["x"] > 0]
         decades(ax.xaxis, max(spent) / min(spent))
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
     beneath(axes, data.get("label", "seconds of training"))
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=False)
     return canvas
@@ -310,7 +315,7 @@ def scaling(data: dict[str, Any]) -> Canvas:
         else:
             ax.set_ylim(*panel.get("range", (-0.03, 1.03)))
         ax.set_title(panel["title"])
-        ax.set_ylabel(panel["unit"])
+        ax.set_ylabel(fill(panel["unit"], 18))
     beneath(axes, data["label"])
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -23,6 +22,7 @@ from genbench.report.trials import complexity, powers
 TRACE = 200  # points of a trace
 WORTH = 1.0  # seconds of training; less says nothing of a model
 TASKS = 6  # fewer tell no ranks apart
+MANY, LEADING = 12, 4  # lines that the eye can follow, and how many stand out where there are more
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
@@ -40,19 +40,15 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
-    """One for each column that is better one way; told with its options where the metric has another column."""
+    """One for each metric with a better direction; of several columns of one metric each with what tells it apart."""
     shown = [c for c in table.columns if c.better != "neither" and c.sound]
-    times = Counter(c.metric for c in shown)
-    return [
-        {
-            "key": c.key,
-            "title": f"{c.metric} {c.arrow}".strip() + f"\n{c.options}" * (times[c.metric] > 1),
-            "unit": c.unit,
-            "lower": c.better == "lower",
-            "lines": {},
-        }
-        for c in shown
-    ]
+    made = []
+    for c in shown:
+        others = [set(o.options.split(", ")) for o in shown if o.metric == c.metric]
+        own = [option for option in c.options.split(", ") if not all(option in other for other in others)]
+        title = f"{c.metric} {c.arrow}\n{', '.join(own)}".strip()
+        made.append({"key": c.key, "title": title, "unit": c.unit, "lower": c.better == "lower", "lines": {}})
+    return made
 
 
 SPENT = {"examples": ("training examples", 1.0), "seconds": ("seconds", 1.0), "flops": ("GFLOP", 1e9)}
@@ -76,14 +72,24 @@ def curves(table: Table, runs: Sequence[Result], spent: str = "examples") -> Fig
                 "x": [sum(x) / len(x) for x in xs], "y": [sum(y) / len(y) for y in ys],
                 "low": [min(y) for y in ys], "high": [max(y) for y in ys],
             }  # fmt: skip
+        panel["faint"] = behind(panel)
     made = [p for p in made if any(len(line["x"]) > 1 for m, line in p["lines"].items() if m not in REFERENCES)]
+    crowd = f" Of many models, the {LEADING} that end best in a panel are in colour, with bands, the others grey."
+    crowd = crowd if any(p["faint"] for p in made) else ""
     shared = "" if spent == "examples" else f" The {label} at a point are the run's own, in proportion to its examples."
     drawn = _figure(
         "curves" if spent == "examples" else f"curves-{spent}", table, f"Learning curves against {label}", made,
         f"Each score against the {label} spent, on validation rows; where a line reaches the whole budget its last "
-        f"point is on test rows of the same n. Lines are means over seeds, bands their range.{shared}",
+        f"point is on test rows of the same n. Lines are means over seeds, bands their range.{crowd}{shared}",
     )  # fmt: skip
     return drawn and replace(drawn, data={**drawn.data, "label": label}, folded=spent != "examples")
+
+
+def behind(panel: Mapping[str, Any]) -> list[str]:
+    """The models of a panel that are drawn faint: none of a few, of many all but those that end best."""
+    models = [m for m in panel["lines"] if m not in REFERENCES]
+    order = sorted(models, key=lambda m: panel["lines"][m]["y"][-1], reverse=not panel["lower"])
+    return order[LEADING:] if len(models) > MANY else []
 
 
 def bill(result: Result, at: float, spent: str) -> float | None:

@@ -13,13 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from io import StringIO
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from genbench.record import Result, to_lines
 from genbench.report.figure import Figure, slug
 from genbench.report.tables import COSTS, Cell, Column, Table, matrix
+from genbench.report.words import runs_of
+
+if TYPE_CHECKING:
+    from genbench.bench import Tuned
+    from genbench.report import Page
 
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -77,7 +82,13 @@ def environment(escape: Callable[[Any], str] | None, **delimiters: Any) -> Envir
         keep_trailing_newline=True, autoescape=escape is None,
         finalize=(lambda value: value if isinstance(value, Raw) else escape(value)) if escape else None, **delimiters,
     )  # fmt: skip
-    made.filters |= {"minus": minus, "raw": Raw, "math": lambda text: Raw(mathematics(text)), "slug": slug}
+    made.filters |= {
+        "minus": minus,
+        "raw": Raw,
+        "math": lambda text: Raw(mathematics(text)),
+        "slug": slug,
+        "runs_of": runs_of,
+    }
     made.globals["bold"] = BOLD
     return made
 
@@ -130,19 +141,39 @@ def parts(table: Table) -> list[list[tuple[int, list[str]]]]:
 
 
 def facts(
-    name: str, question: str, reproduce: str, verdicts: Sequence[Any], tables: Sequence[Table],
-    figures: Mapping[str, Sequence[Figure]], published: Sequence[Any], results: Sequence[Result],
+    page: Page, verdicts: Sequence[Any], tables: Sequence[Table], figures: Mapping[str, Sequence[Figure]],
+    published: Sequence[Any], results: Sequence[Result],
 ) -> dict[str, Any]:  # fmt: skip
     """What the templates print."""
     versions = {f"{what} {version}" for r in results for what, version in r.run.versions.items()}
     return {
-        "name": name, "question": " ".join(question.split()), "reproduce": reproduce.strip(), "verdicts": verdicts,
-        "tables": tables, "figures": figures, "published": published,
+        "name": page.name, "question": " ".join(page.question.split()), "reproduce": page.reproduce.strip(),
+        "verdicts": verdicts, "tables": tables, "figures": figures, "published": published,
+        "tuned": page.tuned and searched(page.tuned), "settings": chosen(page.tuned) if page.tuned else [],
         "seeds": sorted({r.run.asked.seed for r in results}),
         "ill": troubles(results), "runs": len(results), "matrix": matrix(tables), "answer": answer(verdicts),
         "fates": sorted(Counter(r.run.status for r in results).items()),
         "made": sorted(versions | {f"device {r.run.asked.device}" for r in results}),
     }  # fmt: skip
+
+
+def searched(tuned: Tuned) -> str:
+    """How options were found, and what that cost."""
+    seeds = "" if tuned.seeds == 1 else f" of {tuned.seeds} seeds"
+    return (
+        f"Tuned over {tuned.trials} trials{seeds} of each of {', '.join(tuned.models)} on each task, by {tuned.metric} "
+        f"on validation rows alone: {tuned.examples:,} training examples a trial{' and seed' if seeds else ''}, "
+        f"{tuned.spent:,} in all, which the tables do not count."
+    )
+
+
+def chosen(tuned: Tuned) -> list[tuple[str, str, str]]:
+    """The options that were found, by task and model; what is not here stayed as it was."""
+    return [
+        (task, model, ", ".join(f"{name} {value}" for name, value in options.items()))
+        for task, settings in tuned.settings.items()
+        for model, options in settings.items()
+    ]
 
 
 @dataclass
@@ -158,7 +189,7 @@ class Trouble:
 
     @property
     def which(self) -> str:
-        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {runs_of(self.seeds)}"
 
 
 def troubles(results: Sequence[Result]) -> list[Trouble]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from math import floor, isfinite, log10
 
 
@@ -22,7 +23,7 @@ def number(value: float, half: float | None = None) -> tuple[str, str]:
         places = 0
     if places is None:
         return f"{value:.3g}", f"{half:.2g}" if known else "0"
-    return f"{value:.{places}f}", f"{half:.{places}f}" if known else "0"
+    return f"{value:z.{places}f}", f"{half:.{places}f}" if known else "0"
 
 
 def rough(value: float) -> str:
@@ -38,6 +39,13 @@ def unique(reasons: Iterable[str]) -> list[str]:
 def spanned(ns: Iterable[int | None]) -> str:
     known = sorted({n for n in ns if n})
     return "" if not known else f"{known[0]}" if len(known) == 1 else f"{known[0]}–{known[-1]}"
+
+
+def runs_of(numbers: Iterable[int]) -> str:
+    """Whole numbers in their order, those that follow one another by the first and the last."""
+    order = sorted(set(numbers))
+    parts = [[x for _, x in group] for _, group in groupby(enumerate(order), lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)
 
 
 def options(values: Mapping[str, object]) -> str:

@@ -232,6 +232,11 @@ def test_rotation_by_hand():
         assert (rotation(stays).value, rotation(stays).error) == (0, 0)
 
 
+def test_rounding_takes_no_error_of_rotation_below_zero():
+    """All samples leave for other modes, whose shares add up to a little more than one."""
+    assert rotation([[20, 27, 5, 0, 0, 0], [0, 0, 0, 14, 14, 36]]).error == pytest.approx(0, abs=1e-8)
+
+
 def test_the_error_of_rotation_is_the_spread_over_repeats_and_its_note_the_bias(noise):
     laws = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.1, 0.6]])
     draws = np.array([300, 300, 600])
