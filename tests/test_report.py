@@ -652,7 +652,7 @@ def test_panels_of_one_metric_are_told_apart_by_what_differs(made):
     frechet, modes = table.columns[:2]
     twice = [replace(frechet, options=f"player {i}, space digits", key=str(i)) for i in range(2)]
     titles = [panel["title"] for panel in panels(replace(table, columns=[*twice, modes]))]
-    assert titles == ["frechet ↓, player 0", "frechet ↓, player 1", "modes ↑"]
+    assert titles == ["frechet ↓\nplayer 0", "frechet ↓\nplayer 1", "modes ↑"]
 
 
 def test_of_many_lines_those_that_end_best_stand_out():
