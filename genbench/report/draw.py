@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 from PIL import Image
@@ -150,7 +151,7 @@ def curves(data: dict[str, Any]) -> Canvas:
     for ax, panel in zip(axes, panels, strict=True):
         seen: list[float] = []
         for model, line in panel["lines"].items():
-            if model in panel["faint"]:
+            if model in panel.get("faint", ()):
                 ax.plot(line["x"], line["y"], color=FAINT, linewidth=0.5, alpha=0.7, zorder=1)
                 seen += line["y"]
             elif model in palette:
@@ -164,7 +165,7 @@ def curves(data: dict[str, Any]) -> Canvas:
                     marker=marker(palette, model),
                     markersize=3,
                 )
-                seen += line["y"]
+                seen += line["y"] + (line["low"] + line["high"] if data.get("bands") else [])
         reference(ax, panel["lines"], palette)
         scaled(ax, seen)
         ax.set_title(panel["title"])
@@ -179,7 +180,7 @@ def curves(data: dict[str, Any]) -> Canvas:
             if max(spent, default=1.0) >= 1e4:
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     beneath(axes, data["label"])
-    legend(canvas, palette, (m for p in panels for m in p["lines"] if m not in p["faint"]), lines=True)
+    legend(canvas, palette, (m for p in panels for m in p["lines"] if m not in p.get("faint", ())), lines=True)
     return canvas
 
 
@@ -398,7 +399,8 @@ def paths(data: dict[str, Any]) -> Canvas:
 def trust(data: dict[str, Any]) -> Canvas:
     rows, columns = data["rows"], data["columns"]
     values = np.array([[np.nan if v is None else v for v in row] for row in rows.values()])
-    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
+    room = ConstrainedLayoutEngine(w_pad=0.15)  # long names are wider in print than they were laid out
+    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)), layout=room)
     ax = canvas.subplots()
     ax.imshow(values, cmap="Blues_r", vmin=0, vmax=1.25, aspect="auto")  # so that what is found late is not white
     for i, j in np.ndindex(values.shape):
