@@ -5,18 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from baselines.distances.measured import both
-from genbench.metrics.discriminators import classifier, critics
+from genbench.metrics.discriminators import advantage, classifier, critics, gain
 from genbench.record import Estimate
 from genbench.task import Spec, Uniform
 
 
 class InSample:
-    """The classifier and the 1-Lipschitz critics of the held-out bounds, fitted on all rows and judged on the same.
+    """The held-out bounds of the core with nothing held out: fitted on all rows, and judged by the same.
 
-    The best of the critics is W_1 between the two samples: transport finds it, and McShane carries it no further.
+    The best of the critics gains W_1 between the two samples: transport finds it, and these rows are all it is asked.
     """
 
     def __init__(self, spec: Spec, *, of: Literal["W1", "TV"]) -> None:
@@ -28,9 +29,9 @@ class InSample:
     def estimate(self, x: Tensor, y: Tensor | Uniform) -> Estimate:
         x, y = x.double(), both(y).double()
         if self.of == "TV":
-            judge = classifier(x, y)
-            return Estimate(float(judge(x).mean() - judge(y).mean()))
-        return Estimate(max(float(f(x).mean() - f(y).mean()) for f in critics(x, y)))
+            return advantage(classifier(x, y), x, y)
+        best = max(critics(x, y), key=lambda f: float(f(x).mean() - f(y).mean()))
+        return gain(best, best(torch.cat([x, y])), x, y)
 
 
 critic_in_sample = partial(InSample, of="W1")

@@ -7,14 +7,17 @@ import pytest
 import torch
 from scipy import integrate, optimize, stats
 
-from baselines.distances.measured import bracket, classifier, of_samples
+from baselines.distances.in_sample import classifier_in_sample, critic_in_sample
+from baselines.distances.measured import bracket, classifier, critic, of_samples
 from baselines.distances.shares import chernoff, exact, hoeffding, normal, share_exactly
+from baselines.distances.slices import SecondSlices, by_the_first
 from baselines.distances.squares import bracket_of_roots, bracket_of_squares
 from baselines.testing.informed import LastSymbol
 from genbench.errors import BadInput, NotApplicable
 from genbench.evidence import answered
 from genbench.metrics import excess, holds, null_exponent, null_value, proved, width
 from genbench.metrics.lines import line_costs
+from genbench.metrics.projections import shortening
 from genbench.metrics.transport import bracketed
 from genbench.task import Uniform
 from genbench.tasks.laws import laws
@@ -329,3 +332,22 @@ def test_a_law_that_draws_again_is_told_by_who_looks_for_it():
 def test_rows_are_declined_by_who_counts():
     with pytest.raises(NotImplementedError, match="no rows"):
         share_exactly(None).estimate(torch.zeros(5, 2), torch.zeros(5, 2))
+
+
+def test_in_sample_bounds_are_none_where_held_out_ones_hold():
+    """250 rows of 8 numbers of two widths: what a fit finds in its own rows is more than there is."""
+    x, y, known = drawn("scale", 8, 1.5, 250)
+    for inside, held in ((classifier_in_sample, classifier), (critic_in_sample, critic)):
+        assert inside(None).estimate(x, y).low > known[inside(None).of] >= held(None).estimate(x, y).low
+    assert critic_in_sample(None).estimate(x, y).value == pytest.approx(of_samples(None).estimate(x, y).value)
+
+
+@pytest.mark.parametrize("n", [4, 40])
+def test_slices_of_a_translation_by_the_right_factor_and_by_the_wrong(n):
+    """Of squares a line keeps 1/n in the mean, of lengths c: sqrt(n) is W_2, 1/c is above it. (H14 has it reversed.)"""
+    x = torch.zeros(2, n, dtype=torch.float64)
+    y = x + 3 / n**0.5
+    right, wrong = (slices(None).estimate(x, y).value for slices in (SecondSlices, by_the_first))
+    assert right == pytest.approx(3, rel=0.06)
+    assert wrong / right == pytest.approx(1 / (shortening(n, 1) * n**0.5))
+    assert wrong > 3.2
