@@ -17,7 +17,7 @@ from genbench.task import Spec, Uniform
 class InSample:
     """The held-out bounds of the core with nothing held out: fitted on all rows, and judged by the same.
 
-    The best of the critics gains W_1 between the two samples: transport finds it, and these rows are all it is asked.
+    The best of the critics gains next to W_1 between the two samples: transport finds it, and no other rows are asked.
     """
 
     def __init__(self, spec: Spec, *, of: Literal["W1", "TV"]) -> None:

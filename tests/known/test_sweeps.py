@@ -339,7 +339,7 @@ def test_in_sample_bounds_are_none_where_held_out_ones_hold():
     x, y, known = drawn("scale", 8, 1.5, 250)
     for inside, held in ((classifier_in_sample, classifier), (critic_in_sample, critic)):
         assert inside(None).estimate(x, y).low > known[inside(None).of] >= held(None).estimate(x, y).low
-    assert critic_in_sample(None).estimate(x, y).value == pytest.approx(of_samples(None).estimate(x, y).value)
+    assert critic_in_sample(None).estimate(x, y).value == pytest.approx(of_samples(None).estimate(x, y).value, rel=0.01)
 
 
 @pytest.mark.parametrize("n", [4, 40])
