@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -17,18 +18,21 @@ from genbench.task import Spec, Uniform
 
 
 class Measured:
-    """A metric, with its options, and the distance that it stands for: W1, W2 or TV."""
+    """A metric, with its options, and the distance that it stands for: W1, W2 or TV. `below` says that its bounds are
+    of less than that distance, so that the upper one is none."""
 
     def __init__(
-        self, spec: Spec, *, metric: Callable[..., Estimate], of: Literal["W1", "W2", "TV"] = "W1", **options: Any
-    ) -> None:
-        self.metric, self.of, self.options = metric, of, options
+        self, spec: Spec, *, metric: Callable[..., Estimate], of: Literal["W1", "W2", "TV"] = "W1", below: bool = False,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        self.metric, self.of, self.below, self.options = metric, of, below, options
 
     def fit(self, stream: Any) -> None:
         """Nothing to learn."""
 
     def estimate(self, x: Tensor, y: Tensor | Uniform) -> Estimate:
-        return self.metric(x, both(y), **self.options)
+        e = self.metric(x, both(y), **self.options)
+        return replace(e, high=None) if self.below else e
 
 
 def both(y: Tensor | Uniform) -> Tensor:
@@ -43,4 +47,4 @@ critic = partial(Measured, metric=wasserstein_critic_bound)
 classifier = partial(Measured, metric=statistical_distance_bound, of="TV")
 sliced = partial(Measured, metric=sliced_wasserstein)
 projected = partial(Measured, metric=projected_wasserstein)
-max_projected = partial(Measured, metric=max_projected_wasserstein)
+max_projected = partial(Measured, metric=max_projected_wasserstein, below=True)
