@@ -201,9 +201,9 @@ def test_approximate_pvalues_join_the_exact_ones(monkeypatch, draws, n, within):
     """By Pearson's law or Poisson's, at all numbers of pairs that there can be."""
     law, (low, _, _) = collision_law(draws, n), window(draws, n)
     places = (np.flatnonzero(law > 1e-9) + low).tolist()
-    monkeypatch.setattr("genbench.metrics.testing.CELLS", 2**20)
+    monkeypatch.setattr("genbench.collisions.CELLS", 2**20)
     exact = np.array([pvalue(k, draws, n) for k in places])
-    monkeypatch.setattr("genbench.metrics.testing.CELLS", 0)
+    monkeypatch.setattr("genbench.collisions.CELLS", 0)
     apart = np.abs([pvalue(k, draws, n) for k in places] - exact)
     assert apart[exact <= 0.1].max() < within
     assert apart.max() < 0.02
