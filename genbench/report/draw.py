@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
@@ -23,6 +24,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"dpi": 300, "metadata": {"Date": None, "Creator": None}},
 }
 WIDTH = 7.2
+LETTERS = 120  # that a legend's line has room for
 INK, FAINT = "#222222", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
@@ -122,7 +124,8 @@ def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, li
                linestyle=dash(palette, m) if lines or m not in palette else "")
         for m in order
     ]  # fmt: skip
-    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(6, len(order)))
+    most = max(1, min(6, LETTERS // (max(map(len, order)) + 6)))
+    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(most, len(order)))
 
 
 def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:
@@ -149,7 +152,7 @@ def curves(data: dict[str, Any]) -> Canvas:
                     marker=marker(palette, model),
                     markersize=3,
                 )
-                seen += line["y"]
+                seen += line["y"] + (line["low"] + line["high"] if data.get("bands") else [])
         reference(ax, panel["lines"], palette)
         scaled(ax, seen)
         ax.set_title(panel["title"])
@@ -380,7 +383,8 @@ def paths(data: dict[str, Any]) -> Canvas:
 def trust(data: dict[str, Any]) -> Canvas:
     rows, columns = data["rows"], data["columns"]
     values = np.array([[np.nan if v is None else v for v in row] for row in rows.values()])
-    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
+    room = ConstrainedLayoutEngine(w_pad=0.15)  # long names are wider in print than they were laid out
+    canvas = Canvas(figsize=(WIDTH, 0.6 + 0.19 * len(rows)), layout=room)
     ax = canvas.subplots()
     ax.imshow(values, cmap="Blues_r", vmin=0, vmax=1.25, aspect="auto")  # so that what is found late is not white
     for i, j in np.ndindex(values.shape):

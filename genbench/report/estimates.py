@@ -40,7 +40,7 @@ def brackets(table: Table, runs: Sequence[Result]) -> Figure | None:
         "The mean of each estimator's values against the draws a set, in units of the truth; where it gives bounds, a "
         "band between their means. First seed.",
         f"Estimates on {table.task} of {', '.join(dict.fromkeys(m for panel in made for m in panel['lines']))}.",
-        {"panels": made, "label": "draws", "linear": 1},
+        {"panels": made, "label": "draws", "linear": 1, "bands": True},
     ) if made else None  # fmt: skip
 
 

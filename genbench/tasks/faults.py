@@ -83,7 +83,7 @@ FAULTS: dict[str, Fault] = {
 def faults(
     of: Literal["digits", "fashion-mnist"] = "digits",
     rows: int = 120,
-    severities: Sequence[float] = (0.1, 0.2, 0.4, 0.6, 0.8),
+    severities: Sequence[float] = (0.1, 0.2, 0.35, 0.5, 0.7),
     nulls: int = 19,
     repeats: int = 2,
 ) -> Task:
