@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from genbench.collisions import collision_power
 from genbench.record import Result
 from genbench.report.figure import Figure
 from genbench.report.sheets import entrants, kept
@@ -57,6 +56,8 @@ def complexity(table: Table, runs: Sequence[Result]) -> Figure | None:
     lines = {}
     found = grids(table, runs)
     if found and any(r.run.asked.task_options.get("kind") == "paninski" for r in runs):
+        from genbench.collisions import collision_power  # takes SciPy's statistics, a second that other pages spare
+
         cells = next(iter(found.values()))[:, :3]
         powers = [collision_power(int(n), int(draws), epsilon) for n, draws, epsilon in cells]
         found = {EXACT: np.column_stack([cells, powers]), **found}
