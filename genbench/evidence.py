@@ -48,8 +48,9 @@ from genbench.model import (
     can,
     methods,
 )
+from genbench.record import Estimate
 from genbench.spaces import Space
-from genbench.task import Bits, Game, Labels, Real, Rivals, Rows, Spec, Task, Trial, Uniform
+from genbench.task import Bits, Game, Labels, Real, Rivals, Rows, Spec, Task, Trial
 
 E = TypeVar("E", bound="Evidence")
 SHARD = 2**26  # bytes of one tensor in one file
@@ -897,6 +898,11 @@ def answered(trials: Sequence[Trial], ask: Callable[..., Any]) -> tuple[Tensor, 
     return torch.stack(null, 1), torch.stack(far, 1), torch.tensor(cells, dtype=torch.float64)
 
 
+def ends(e: Estimate) -> tuple[float, float, float]:
+    """Value, low and high, an end infinite that was not given."""
+    return e.value, -math.inf if e.low is None else e.low, math.inf if e.high is None else e.high
+
+
 @dataclass(frozen=True)
 class Estimates(Evidence):
     """What an estimator said on a grid: (value, low, high) null (k, cells, 3) where the laws are equal, far
@@ -934,16 +940,11 @@ class Estimates(Evidence):
     @classmethod
     def collect(cls, model: Estimator, exam: Exam) -> Estimates:
         """Every estimator is shown the same trials."""
-
-        def ask(x: Tensor, y: Tensor | Uniform) -> tuple[float, float, float]:
-            e = model.estimate(x, y)
-            return e.value, -math.inf if e.low is None else e.low, math.inf if e.high is None else e.high
-
         trials = exam.task.trials
         known = [trial.known.get(model.of) for trial in trials]
         kinds = [cls.FAULTS.index(trial.kind) for trial in trials if trial.kind]
         return cls(
-            *answered(trials, ask),
+            *answered(trials, lambda x, y: ends(model.estimate(x, y))),
             torch.tensor(known, dtype=torch.float64) if all(known) else NONE,
             torch.tensor(kinds) if kinds else NONE,
         )

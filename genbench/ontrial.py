@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from genbench.catalogue import load
 from genbench.errors import NotApplicable
-from genbench.evidence import Desk, Exam, Samples
+from genbench.evidence import Desk, Exam, Samples, ends
 from genbench.metric import Metric
 from genbench.record import Estimate
 from genbench.run import make_space
@@ -41,6 +40,6 @@ class OnTrial:
         desk = Desk(self.exam)
         desk.made[Samples] = Samples(x, y)
         e = self.metric(desk.get(self.metric.evidence))
-        low, high = sorted(self.sign * end for end in (-math.inf if e.low is None else e.low,
-                                                       math.inf if e.high is None else e.high))  # fmt: skip
-        return replace(e, value=self.sign * e.value, low=low, high=high)
+        value, *bounds = ends(e)
+        low, high = sorted(self.sign * bound for bound in bounds)
+        return replace(e, value=self.sign * value, low=low, high=high)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
+from genbench.evidence import ends
 from genbench.model import (
     Autoencoder,
     Bounded,
@@ -105,7 +105,7 @@ class ModelChecks:
             Mover: lambda: model.path(),
             Walker: lambda: model.kernel(),
             Tester: lambda: torch.tensor([model.pvalue(*drawn) for drawn in self.trials]),
-            Estimator: lambda: [model.estimate(*drawn) for drawn in self.trials],
+            Estimator: lambda: torch.tensor([ends(model.estimate(*drawn)) for drawn in self.trials]),
         }
 
     def checks(self) -> Iterator[Check]:
@@ -267,10 +267,9 @@ class ModelChecks:
     def estimates(self) -> None:
         with aside(self.model, 0):
             made = self.asks(self.model)[Estimator]()
-        for e in made:
-            low, high = (bound if given is None else given for given, bound in ((e.low, -inf), (e.high, inf)))
-            hold(isfinite(e.value), f"the value is {e.value}")
-            hold(low <= high, f"low {low} is above high {high}")
+        value, low, high = made.unbind(1)
+        hold(value.isfinite().all(), "a value is not finite")
+        hold((low <= high).all(), "a lower bound is above its upper one")
 
     def inverts(self) -> None:
         with aside(self.model, 0):
