@@ -25,13 +25,8 @@ FORMATS: dict[str, dict[str, Any]] = {
     "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
     "svg": {"dpi": 300, "metadata": {"Date": None, "Creator": None}},
 }
-<<<<<<< HEAD
 WIDTH = 7.2  # inches
 LETTER = 0.055  # inches, in the mean of a name
-=======
-WIDTH = 7.2
-LETTERS = 120  # that a legend's line has room for
->>>>>>> distances
 INK, FAINT = "#222222", "#9a9a9a"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe & Ito
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
@@ -138,14 +133,9 @@ def legend(canvas: Canvas, palette: dict[str, int], models: Iterable[str], *, li
                linestyle=dash(palette, m) if lines or m not in palette else "")
         for m in order
     ]  # fmt: skip
-<<<<<<< HEAD
     names = [shown(m) for m in order]
     wide = int(WIDTH / (0.55 + LETTER * max(map(len, names))))  # names of that length that fit beside each other
     canvas.legend(handles, names, loc="outside lower center", ncols=max(1, min(6, wide, len(order))))
-=======
-    most = max(1, min(6, LETTERS // (max(map(len, order)) + 6)))
-    canvas.legend(handles, [shown(m) for m in order], loc="outside lower center", ncols=min(most, len(order)))
->>>>>>> distances
 
 
 def reference(ax: Axes, lines: dict[str, Any], palette: dict[str, int]) -> None:

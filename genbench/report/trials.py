@@ -56,11 +56,7 @@ def complexity(table: Table, runs: Sequence[Result]) -> Figure | None:
     lines = {}
     found = grids(table, runs)
     if found and any(r.run.asked.task_options.get("kind") == "paninski" for r in runs):
-<<<<<<< HEAD
         from genbench.collisions import collision_power  # waits, with scipy.stats, for a page that has the curve
-=======
-        from genbench.collisions import collision_power  # takes SciPy's statistics, a second that other pages spare
->>>>>>> distances
 
         cells = next(iter(found.values()))[:, :3]
         powers = [collision_power(int(n), int(draws), epsilon) for n, draws, epsilon in cells]
