@@ -48,5 +48,8 @@ MODELS = {
     "pacgan": "baselines.adversarial.variants:pacgan",
     "gan-vbn": "baselines.adversarial.variants:gan_vbn",
     "gan-consensus": "baselines.adversarial.variants:gan_consensus",
+    "infogan": "baselines.adversarial.infogan:InfoGAN",
+    "vae-gan": "baselines.adversarial.vae_gan:VAEGAN",
+    "progressive-gan": "baselines.adversarial.progressive:ProgressiveGAN",
     "unrolled-gan": "baselines.adversarial.unrolled:UnrolledGAN",
 }
