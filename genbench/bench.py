@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
+from reprlib import repr  # which keeps to the first few of anything
 from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
@@ -19,6 +21,7 @@ from genbench.finding import Claim
 from genbench.record import Asked, Wanted, digest, write_whole
 
 FILE = "benchmarks.yaml"
+MOST = 100_000  # keys and items of such a file
 Options = dict[str, Any]
 
 
@@ -30,7 +33,7 @@ def named(items: Any) -> Any:
     for item in items:
         pair = {item: {}} if isinstance(item, str) else item
         if not isinstance(pair, dict) or len(pair) != 1:
-            raise ValueError(f"expected a name or `name: {{option: value}}`, not {item!r}")
+            raise ValueError(f"expected a name or `name: {{option: value}}`, not {repr(item)}")
         (name, options), = pair.items()  # fmt: skip
         if name in found:
             raise ValueError(f"{name!r} stands twice; give the second a name of its own and `is: {name}`")
@@ -54,6 +57,19 @@ class Spending(Strict):
     checkpoint: int | None = Field(None, gt=0)
 
 
+Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?( ± \d+(\.\d+)?)?$")]
+
+
+class Published(Strict):
+    """A column of somebody's table, in the digits of its print, for the page to show beside our own scores."""
+
+    source: str
+    protocol: str
+    task: str
+    metric: str
+    values: dict[str, Printed] = Field(min_length=2)
+
+
 class Benchmark(Strict):
     """One experiment: a question, who answers it on what, by what measure, and what would count as an answer."""
 
@@ -65,6 +81,7 @@ class Benchmark(Strict):
     seeds: int = Field(3, gt=0)
     at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((), strict=False)
     findings: dict[str, Claim] = {}
+    published: dict[str, Published] = {}
 
 
 Benchmarks = TypeAdapter(dict[str, Benchmark])
@@ -99,13 +116,14 @@ def slip(error: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         claims = {name for kind in get_args(get_args(Claim)[0]) for name in kind.model_fields}
-        known = claims if "findings" in error["loc"] else {*Benchmark.model_fields, *Spending.model_fields}
+        ours = {name for part in (Benchmark, Spending, Published) for name in part.model_fields}
+        known = claims if "findings" in error["loc"] else ours
         return str(unknown("key", str(error["loc"][-1]), known))
     if error["type"] == "missing":
         return f"{where}: the key {error['loc'][-1]!r} is missing"
     if isinstance(error["input"], str) and looks_like_a_number(error["input"]):
         return f"{where}: {number_as_text(error['input'])}"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"[:300]
+    return f"{where}: {error['msg'].removeprefix('Value error, ')} (given: {repr(error['input'])})"[:300]
 
 
 def looks_like_a_number(text: str) -> bool:
@@ -127,18 +145,20 @@ def read(path: Path) -> dict[str, Benchmark]:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-        lines = dict(places(node)) if node else {}
+        found = list(islice(places(node), MOST)) if node else []
+        if len(found) == MOST:  # before it is unfolded
+            raise BadInput(f"more than {MOST:,} keys; its aliases unfold to too much")
+        values, lines = yaml.safe_load(text), dict(found)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: not UTF-8 text ({error.reason})") from None
-    except yaml.YAMLError as error:
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except Exception as error:  # not YAMLError alone: each kind of value fails in its own way
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise BadInput(f"{path}{line}: not YAML ({getattr(error, 'problem', error)})") from None
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise BadInput(f"{path}: expected benchmarks by name, each with question, tasks, models, metrics, budget")
     try:
@@ -172,7 +192,8 @@ def check_options(what: str, thing: Any, options: Options) -> None:
             raise unknown(f"option of {what}", name, list(parameters)[1:] if inspect.isclass(target) else parameters)
         wanted = hints.get(name, Any)
         try:
-            TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
+            adapter = TypeAdapter(wanted, config=ConfigDict(arbitrary_types_allowed=True))
+            adapter.validate_json(json.dumps(value, default=str), strict=True)  # where a list is a tuple too
         except ValidationError as problem:
             text = isinstance(value, str) and looks_like_a_number(value)
             reason = number_as_text(value) if text else f"{value!r}: {problem.errors()[0]['msg']}"
@@ -233,22 +254,33 @@ class Plan:
     versions: Mapping[str, str]
 
 
-def alias(kind: str, name: str, options: Options) -> tuple[str, Options]:
-    """The reference behind an entry and its options; `is:` says what a renamed entry is."""
+def alias(kind: str, name: str, options: Options, checked: bool = True) -> tuple[str, Options]:
+    """The reference behind an entry and its options; `is:` says what a renamed entry is. A check imports the thing."""
     real = options.get("is", name)
     given = {key: value for key, value in options.items() if key != "is"}
     ref = catalogue.reference(kind, real)
-    if given or ref == real:  # a bare "module:thing" was checked by nobody yet
+    if checked and (given or ref == real):  # a bare "module:thing" was checked by nobody yet
         thing = catalogue.resolve(ref)
         check_options(f"{kind[:-1]} {name!r}", thing.function if kind == "metrics" else thing, given)
     return ref, {**catalogue.options(kind, real), **given}
 
 
-def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu") -> Plan:
-    """Resolve and check every name and option, and give each run its id. BadInput before anything runs."""
-    metrics = {metric: alias("metrics", metric, options) for metric, options in benchmark.metrics.items()}
-    models = {model: alias("models", model, options) for model, options in benchmark.models.items()}
-    tasks = {task: alias("tasks", task, options) for task, options in benchmark.tasks.items()}
+def plan(name: str, benchmark: Benchmark, memo: Memo, device: str = "cpu", checked: bool = True) -> Plan:
+    """Resolve and check every name and option, and give each run its id. BadInput before anything runs.
+
+    Options that runs were made with need no second check, which would import torch.
+    """
+    metrics = {metric: alias("metrics", metric, options, checked) for metric, options in benchmark.metrics.items()}
+    models = {model: alias("models", model, options, checked) for model, options in benchmark.models.items()}
+    tasks = {task: alias("tasks", task, options, checked) for task, options in benchmark.tasks.items()}
+    for table in benchmark.published.values():
+        for kind, names, known in (
+            ("task", [table.task], tasks),
+            ("model", table.values, models),
+            ("metric", [table.metric], {benchmark.metrics[name].get("is", name) for name in metrics}),
+        ):
+            for stranger in (name for name in names if name not in known):
+                raise unknown(f"{kind} of a published table", stranger, known)
     budget = benchmark.budget
     torch_version = provenance.versions().get("torch", "")
     asked = tuple(

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from genbench.errors import Diverged
+from genbench.errors import Diverged, Stopped
 from genbench.task import Batch, Rows, Task
 
 TRACED = 10  # every tenth turn of a player is traced: its loss, its gradient's norm, whether it is finite
@@ -127,21 +127,23 @@ class Stream:
     every: int | None = None
     restored: dict[str, Any] | None = None
     model: Any = None
+    leaving: Callable[[], bool] = bool  # whether the run was asked to stop at the end of this round
     progress: Callable[[Stream], None] | None = None
 
     used: int = field(default=0, init=False)
+    asked: int = field(default=0, init=False)
     stage: int = field(default=0, init=False)
     stopped: str = field(default="", init=False)
     trace: list[dict[str, float | str | None]] = field(default_factory=list, init=False)
     meters: dict[str, Meter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        device = self.task.train.x.device
+        device = self.task.valid.x.device  # training rows may lie on disk
         self.noise = torch.Generator(device=device).manual_seed(self.seed)
         self.order = torch.empty(0, dtype=torch.int64, device=device)
         self.ready = self.task.train[:0]
         self.kept = 0  # examples used when the last checkpoint was written
-        self.observed = 0
+        self.observed = self.restored["stream"]["observed"] if self.restored else 0  # what was seen is not seen twice
         self.spent_seconds = 0.0
         self.started = time.perf_counter()
 
@@ -160,6 +162,22 @@ class Stream:
     def whole(self) -> Batch:
         """All training rows at once (as many as the budget still pays for, at random): for closed forms."""
         return self.draw(max(1, min(len(self.task.train), self.budget.examples - self.used)))
+
+    def query(self, x: Tensor) -> Tensor:
+        """The task's log-density (n,) in nats at points x, up to a constant where it offers no more than that.
+
+        A point costs one example, as a row does; as many points as rows were drawn are paid for with these. Of more
+        points than the budget pays for the first are answered. NotImplementedError where no law is known.
+        """
+        law = self.task.query or self.task.log_prob
+        if law is None:
+            raise NotImplementedError(f"the law of {self.task.name} is not known")
+        x = x[: max(1, self.budget.examples - self.asked)]
+        self.asked += len(x)
+        if self.asked > self.used:
+            self.look()
+            self.used = self.asked
+        return law(x)
 
     # What the harness calls
 
@@ -219,6 +237,7 @@ class Stream:
         return {
             "stage": self.stage,
             "used": self.used,
+            "asked": self.asked,
             "observed": self.observed,
             "seconds": self.seconds,
             "order": self.order,
@@ -230,7 +249,7 @@ class Stream:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.used, self.observed = state["used"], state["observed"]
+        self.used, self.asked, self.observed = state["used"], state["asked"], state["observed"]
         self.spent_seconds, self.started = state["seconds"], time.perf_counter()
         self.order = state["order"].to(self.order.device)
         self.ready = Rows(*state["ready"]).to(self.order.device)
@@ -274,25 +293,28 @@ class Stage:
         self.stream.model.load_state_dict(saved["model"])
         for player in players:
             player.optimizer.load_state_dict(saved["optimizers"][player.name])
+        self.pending = saved["pending"]
         self.stream.restore(saved["stream"])
         self.stream.restored = None
 
     def checkpoint(self, players: Sequence[Any]) -> None:
-        """Called between rounds: keep all that the rest of the run depends on, when it is due."""
+        """Called between rounds: keep all that the rest of the run depends on, when it is due. Stopped when asked."""
         stream = self.stream
-        if stream.save is None or not stream.every or stream.used - stream.kept < stream.every:
-            return
-        if not hasattr(stream.model, "state_dict"):
-            return
-        with stream.off_the_clock():
-            stream.kept = stream.used
-            stream.save(
-                {
-                    "model": stream.model.state_dict(),
-                    "optimizers": {player.name: player.optimizer.state_dict() for player in players},
-                    "stream": stream.state(),
-                }
-            )
+        leaving = stream.leaving()
+        due = leaving or (stream.every and stream.used - stream.kept >= stream.every)
+        if due and stream.save and hasattr(stream.model, "state_dict"):
+            with stream.off_the_clock():
+                stream.kept = stream.used
+                stream.save(
+                    {
+                        "model": stream.model.state_dict(),
+                        "optimizers": {player.name: player.optimizer.state_dict() for player in players},
+                        "pending": self.pending,
+                        "stream": stream.state(),
+                    }
+                )
+        if leaving:
+            raise Stopped("asked to stop; the same command goes on from here")
 
     def turn(self, player: str) -> tuple[bool, AbstractContextManager[Any]]:
         """Open a player's turn: whether it is traced, and a context that counts FLOPs when it is sampled."""

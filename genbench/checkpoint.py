@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from genbench.record import whole
+
 
 def save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write beside, then rename: the file is whole or absent. Tensors that share memory are written apart."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """The file is whole or absent. Tensors that share memory are written apart."""
     apart = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-    save_file(apart, beside, metadata)
-    beside.replace(path)
+    with whole(path) as beside:
+        try:
+            save_file(apart, beside, metadata)
+        except SafetensorError as error:  # how it tells of a full disk
+            raise OSError(str(error)) from None
 
 
 def save(tree: Any, path: Path) -> None:
@@ -41,10 +43,13 @@ def save(tree: Any, path: Path) -> None:
 
 
 def load(path: Path) -> Any:
-    """The tree again; tuples come back as lists."""
-    with safe_open(path, framework="pt", device="cpu") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        tree = json.loads(file.metadata()["tree"])
+    """The tree again; tuples come back as lists. None where there is no such file, or no whole one."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tree = json.loads(file.metadata()["tree"])
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError):
+        return None
 
     def unpack(node: Any) -> Any:
         if not isinstance(node, dict):

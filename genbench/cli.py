@@ -1,9 +1,10 @@
-"""The command line: run | score | report | check | list. What a user can mend is one clear line and exit code 2."""
+"""The command line: what there is, `genbench --help` says. What a user can mend is one clear line and exit code 2."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from genbench import __version__
-from genbench.errors import BadInput, unknown
+from genbench.errors import BadInput, Stopped, unknown
 
 if TYPE_CHECKING:
     from genbench.bench import Benchmark, Plan
+    from genbench.record import Result
+    from genbench.report import Page
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,6 +35,18 @@ class What(StrEnum):
     metrics = "metrics"
     spaces = "spaces"
     benchmarks = "benchmarks"
+
+
+class Form(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
+class FailOn(StrEnum):
+    worse = "worse"
+    cannot_tell = "cannot-tell"
+    never = "never"
 
 
 class Thing(StrEnum):
@@ -118,7 +133,7 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
         if not (folder / "run.json").exists():
             jobs.append(Job(asked, plan.metrics))
             continue
-        if (root / f"{asked.id}{PARTIAL}").exists():
+        if (root / f"{asked.id}{PARTIAL}" / "run.json").exists():
             raise BadInput(f"{folder}{PARTIAL} stands beside the finished run; delete one of them")
         done = read_run(folder)
         if done.status == "ok" and stale(read_scores(folder), plan.metrics, plan.versions):
@@ -126,23 +141,50 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
-def write_report(plan: Plan, root: Path, out: Path) -> Path:
-    from genbench.record import read_results
-    from genbench.report import Page, report
+def page_of(name: str, benchmark: Benchmark) -> Page:
+    from genbench.report import Page
 
-    benchmark = plan.benchmark
-    page = Page(
-        name=plan.name, question=benchmark.question, reproduce=f"genbench run {plan.name}",
+    return Page(
+        name=name, question=benchmark.question, reproduce=f"genbench run {name}",
         tasks=list(benchmark.tasks), models=list(benchmark.models),
-        metrics=list(dict.fromkeys(want.name for want in plan.metrics)), findings=dict(benchmark.findings),
+        metrics=list(dict.fromkeys(options.get("is", metric) for metric, options in benchmark.metrics.items())),
+        findings=dict(benchmark.findings), published=dict(benchmark.published),
     )  # fmt: skip
-    return report(page, read_results(root, {asked.id for asked in plan.asked}), out)
 
 
-def planned(name: str, benchmark: Benchmark, runs: Path, device: str) -> Plan:
+def placed(page: Page, results: list[Result], out: Path | None) -> Path:
+    """The page at `out`; else among the reports, whose front page then names it."""
+    from genbench.report import report
+    from genbench.report.front import front
+
+    made = report(page, results, out or REPORTS / page.name)
+    if out is None:
+        front(REPORTS)
+    return made
+
+
+def write_report(plan: Plan, root: Path, out: Path | None) -> Path:
+    from genbench.record import read_results
+
+    return placed(page_of(plan.name, plan.benchmark), read_results(root, {asked.id for asked in plan.asked}), out)
+
+
+def report_records(name: str, file: Path | None, records: Path, root: Path, out: Path | None) -> Path:
+    """The page of the runs that a records.jsonl tells of; of a benchmark that no file knows, without findings."""
+    from genbench import bench
+    from genbench.record import read_records
+    from genbench.report import Page
+
+    known = bench.read(file or bench.default_file())
+    reproduce = f"genbench report {name} --records {records.name}"
+    page = page_of(name, known[name]) if name in known else Page(name, f"What came of {name}?", reproduce, [], [], [])
+    return placed(page, read_records(records, root), out)
+
+
+def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
     from genbench import bench
 
-    return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device)
+    return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device, checked)
 
 
 FileOption = Annotated[
@@ -150,6 +192,10 @@ FileOption = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs are kept.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page goes; reports/BENCHMARK.")]
+RecordsOption = Annotated[
+    Path | None,
+    typer.Option("--records", help="Report the runs of this records.jsonl; --runs may hold their evidence."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
 
 
@@ -165,6 +211,7 @@ def run(
     runs: RunsOption = RUNS,
     out: OutOption = None,
     processes: Annotated[int | None, typer.Option(help="Runs at a time; a process a core.")] = None,
+    memory: Annotated[float | None, typer.Option(min=0.5, help="Gigabytes a run may take; all.")] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
@@ -180,11 +227,52 @@ def run(
     print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
     if jobs:
         with watching(len(jobs)) as watcher:
-            ended = local.execute(jobs, root, watcher, processes)
+            ended = local.execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
-    print(f"report: {write_report(plan, root, out or REPORTS / name)}")
+    print(f"report: {write_report(plan, root, out)}")
+
+
+@app.command()
+def status(
+    benchmark: Annotated[str | None, typer.Argument(help="A benchmark; every one that has runs.")] = None,
+    file: FileOption = None,
+    runs: RunsOption = RUNS,
+    device: DeviceOption = "cpu",
+) -> None:
+    """How far the runs are, while they run or after."""
+    from genbench import bench
+    from genbench.status import said, standings
+
+    if not runs.is_dir():
+        raise BadInput(f"no runs at {runs}; make some with `genbench run`")
+    known = bench.read(file or bench.default_file())
+    names = [benchmark] if benchmark else sorted(place.name for place in runs.iterdir() if place.is_dir())
+    for name in names:
+        found = standings(runs / name)
+        asked = [a.id for a in planned(name, known[name], runs, device).asked] if benchmark in known else None
+        for line in said(name, found, asked):
+            print(line)
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A finished run, by its id or its folder.")],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(help="A sheet (.png), rows (.npy), or a folder of images; RUN.png here.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    runs: RunsOption = RUNS,
+) -> None:
+    """Draw samples of a model that a run kept."""
+    from genbench.kept import draw, find, write
+
+    folder = find(run, runs)
+    place = out or Path(f"{folder.name}.png")
+    write(*draw(folder, n, seed), place)
+    print(place)
 
 
 @app.command()
@@ -219,6 +307,10 @@ def score(
 @app.command()
 def report(
     benchmark: Annotated[str, typer.Argument(help="A benchmark that was run, or taxonomy.")] = "quick",
+    records: RecordsOption = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option("--compare", help="Two pages side by side: folders, or records.jsonl.")
+    ] = None,
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
@@ -227,21 +319,51 @@ def report(
     """Make the page of a benchmark from its runs, which imports no torch; or `taxonomy`, of what models can do."""
     from genbench import bench
 
+    if compare:
+        from genbench.report.beside import side_by_side
+
+        print(f"report: {side_by_side(*compare, out or REPORTS / 'side-by-side')}")
+        return
+    place = out or REPORTS / benchmark
     if benchmark == "taxonomy":
         from genbench import catalogue
         from genbench.model import FAMILIES
         from genbench.report.taxonomy import taxonomy
 
         models = matrix([{"name": name, "where": ref} for name, ref in catalogue.names("models").items()])
-        print(f"report: {taxonomy(models, FAMILIES, out or REPORTS / benchmark)}")
+        print(f"report: {taxonomy(models, FAMILIES, place)}")
         return
 
+    if records:
+        print(f"report: {report_records(benchmark, file, records, runs / benchmark, out)}")
+        return
     found = bench.find(benchmark, file)
     if not (runs / benchmark).is_dir():
         raise BadInput(f"no runs of {benchmark} in {runs}; make them with `genbench run {benchmark}`")
-    print(
-        f"report: {write_report(planned(benchmark, found, runs, device), runs / benchmark, out or REPORTS / benchmark)}"
-    )
+    print(f"report: {write_report(planned(benchmark, found, runs, device, checked=False), runs / benchmark, out)}")
+
+
+@app.command()
+def compare(
+    new: Annotated[Path, typer.Argument(help="A report's folder, its records.jsonl, or a folder of runs.")],
+    old: Annotated[Path, typer.Argument(help="What it is held against: any of these.")],
+    gates: Annotated[
+        Path | None, typer.Option(help="A YAML list of bounds that NEW must keep: `frechet[digits] <= 12`.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="The share of the old score that a change must reach to matter.")] = 0.1,
+    fail_on: Annotated[FailOn, typer.Option(help="Which verdicts make the exit code 1.")] = FailOn.worse,
+    form: Annotated[Form, typer.Option("--format", help="How to say it.")] = Form.table,
+) -> None:
+    """Which scores got better or worse by more than noise. Exit 1 where one got worse, 2 where some do not compare."""
+    from genbench.compare import against
+    from genbench.report import comparison
+
+    if not 0 <= margin < 1:
+        raise BadInput(f"--margin is a share of the old score, at least 0 and below 1, not {margin:g}")
+    found = against(new, old, gates, margin)
+    says = {Form.table: comparison.as_text, Form.markdown: comparison.as_markdown, Form.json: comparison.as_json}
+    print(says[form](found))
+    raise typer.Exit(found.code(fail_on.value))
 
 
 @app.command()
@@ -320,9 +442,10 @@ def refuse(reason: str) -> NoReturn:
 
 def main() -> None:
     """The entry point: one line and exit code 2 for what a user can mend, 130 for Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # answered as Ctrl-C is
     try:
         code = app(standalone_mode=False)
-    except BadInput as error:
+    except (BadInput, Stopped) as error:
         refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class BadInput(ValueError):
@@ -16,6 +18,20 @@ class NotApplicable(NotImplementedError):
 
 class Diverged(RuntimeError):
     """Training left the finite numbers."""
+
+
+class Stopped(BaseException):
+    """The run must stop here by no fault of its own (it was asked to, or nothing more can be written) and is taken up
+    again later. No `except Exception` of a model or a metric swallows it."""
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Stopped, with the reason, where the disk is full or the folder takes nothing."""
+    try:
+        yield
+    except OSError as error:
+        raise Stopped(f"cannot write {place}: {error.strerror or error}; mend that, and run again") from None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

@@ -6,40 +6,52 @@ model, or other evidence. So metric -> evidence -> capability is read from annot
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
+from math import prod
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from genbench import annealing
+from genbench import annealing, dynamics
 from genbench.checkpoint import save_whole
 from genbench.errors import BadInput, NotApplicable
 from genbench.model import (
     Autoencoder,
     Bounded,
+    Critic,
     Decoder,
     Density,
     Detector,
+    Discriminator,
     Encoder,
     ExactSampler,
     Joint,
+    Learner,
+    LipschitzCritic,
+    Mover,
     Sampler,
+    Tester,
     Unnormalised,
+    Walker,
     can,
     methods,
 )
 from genbench.spaces import Space
-from genbench.task import Labels, Real, Rows, Spec, Task
+from genbench.task import Bits, Game, Labels, Real, Rows, Spec, Task
 
 E = TypeVar("E", bound="Evidence")
+SHARD = 2**26  # bytes of one tensor in one file
 MEMORISABLE = 10_000  # training rows that the copying evidence looks among
 LARGEST = 1e25  # of a feature or a pixel: twelfth powers are still finite, which the error of KID takes
 
@@ -62,11 +74,14 @@ def tensor(name: str, values: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class Exam:
-    """One sitting: the task, the split whose rows are shown, and the space images are compared in."""
+    """One sitting: the task, the split whose rows are shown, the space images are compared in, where the evidence of
+    `earlier` sittings is kept, in order, and the trace that training has left so far."""
 
     task: Task
     split: str
     space: Space
+    earlier: tuple[pathlib.Path, ...] = ()
+    trace: Sequence[Mapping[str, Any]] = ()
 
     @property
     def rows(self) -> Rows:
@@ -90,17 +105,33 @@ class Evidence:
             if not (isinstance(value, int) or left_out):
                 object.__setattr__(self, f.name, tensor(f.name, value))
 
-    def save(self, folder: Path) -> None:
+    @classmethod
+    def shard(cls, folder: pathlib.Path, number: int) -> pathlib.Path:
+        return folder / f"{cls.__name__}{f'.{number}' * bool(number)}.safetensors"
+
+    def save(self, folder: pathlib.Path) -> None:
+        """In files of the first rows of each tensor, the next rows, and so on; the first comes last and counts them."""
         values = {f.name: torch.as_tensor(getattr(self, f.name)) for f in fields(self)}
-        save_whole(values, folder / f"{type(self).__name__}.safetensors")
+        parts = {
+            name: torch.split(x, max(1, SHARD // max(1, x[:1].nbytes))) if x.ndim else [x] for name, x in values.items()
+        }
+        shards = max(map(len, parts.values()))
+        for number in reversed(range(shards)):
+            some = {name: part[number] for name, part in parts.items() if number < len(part)}
+            save_whole(some, self.shard(folder, number), {"shards": str(shards)})
 
     @classmethod
-    def load(cls, folder: Path) -> Self | None:
-        path = folder / f"{cls.__name__}.safetensors"
-        if not path.exists():
+    def load(cls, folder: pathlib.Path) -> Self | None:
+        if not (first := cls.shard(folder, 0)).exists():
             return None
-        values: Mapping[str, Tensor] = load_file(path, device=str(torch.get_default_device()))
+        with safe_open(first, framework="pt") as file:
+            shards = int((file.metadata() or {}).get("shards", 1))
+        parts: dict[str, list[Tensor]] = {}
+        for number in range(shards):
+            for name, part in load_file(cls.shard(folder, number), device=str(torch.get_default_device())).items():
+                parts.setdefault(name, []).append(part)
         hints = get_type_hints(cls)
+        values = {name: torch.cat(part) if len(part) > 1 else part[0] for name, part in parts.items()}
         return cls(**{name: int(value) if hints[name] is int else value for name, value in values.items()})
 
 
@@ -227,6 +258,26 @@ class Symbols(Evidence):
         if logits.shape[1] != classes.n:
             raise NotApplicable(f"the space's classifier knows {logits.shape[1]} classes, the task {classes.n}")
         return cls(logits.argmax(1), torch.full((classes.n,), 1 / classes.n), exhaustive=1)
+
+
+@dataclass(frozen=True)
+class Visits(Evidence):
+    """counts (checkpoints, n): how many fake rows were nearest to each of n modes, at each checkpoint until now."""
+
+    counts: Tensor
+    kept: ClassVar[bool] = False
+    seen_through_a_space: ClassVar[bool] = True
+
+    @classmethod
+    def collect(cls, samples: Samples, exam: Exam) -> Visits:
+        """However far it is, a sample is its nearest mode's: who never hits one can still go from one to another."""
+        course = [*filter(None, map(Samples.load, exam.earlier)), samples]
+        if len(course) < 2:
+            raise NotApplicable("no samples of an earlier checkpoint are kept")
+        if modes := exam.task.modes:
+            exam = replace(exam, task=replace(exam.task, modes=replace(modes, radius=math.inf)))
+        seen = [Symbols.collect(then, exam) for then in course]
+        return cls(torch.stack([torch.bincount(s.draws, minlength=s.n) for s in seen]))
 
 
 @dataclass(frozen=True)
@@ -580,9 +631,290 @@ class Pictures(Evidence):
         return cls(samples.real, samples.fake)
 
 
+@dataclass(frozen=True)
+class Trace(Evidence):
+    """What each traced turn left, in their order: its loss (t,) and its gradient's norm (t,), and whose it was (t,),
+    0 for the player that moved first."""
+
+    loss: Tensor
+    norm: Tensor
+    player: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("loss", self.loss)
+        finite("norm", self.norm)
+        if not self.loss.shape == self.norm.shape == self.player.shape == (len(self.loss),):
+            raise BadInput("loss, norm and player are one number a turn: (t,)")
+
+    @classmethod
+    def collect(cls, model: Learner, exam: Exam) -> Trace:
+        if not exam.trace:
+            raise NotApplicable("no turn was traced")
+        names = list(dict.fromkeys(turn["player"] for turn in exam.trace))
+        turns = [(turn["loss"], turn["norm"], names.index(turn["player"])) for turn in exam.trace]
+        loss, norm, player = torch.tensor(turns, dtype=torch.float64).T
+        return cls(loss, norm, player.long())
+
+
+@dataclass(frozen=True)
+class Batches(Evidence):
+    """Whole batches of samples, made as in training: fake (batches, n, *shape)."""
+
+    fake: Tensor
+    at_end: ClassVar[bool] = True
+
+    SIZE: ClassVar[int] = 8
+    MANY: ClassVar[int] = 400
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("fake", self.fake)
+        if self.fake.ndim < 3:
+            raise BadInput(f"fake has shape {tuple(self.fake.shape)}, expected (batches, n, *shape)")
+
+    @classmethod
+    def collect(cls, model: Sampler, exam: Exam) -> Batches:
+        """Of a copy: batch normalisation remembers what it has seen."""
+        apart = copy.deepcopy(model)
+        if isinstance(apart, nn.Module):
+            apart.train()
+        return cls(torch.stack([sampled(apart, cls.SIZE, exam.task.spec) for _ in range(cls.MANY)]))
+
+
+@dataclass(frozen=True)
+class Scores(Evidence):
+    """What a critic thinks of held-out rows, real (n,), and of its generator's samples, fake (m,)."""
+
+    real: Tensor
+    fake: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("real", "fake"):
+            finite(name, x := getattr(self, name))
+            if x.ndim != 1:
+                raise BadInput(f"{name} has shape {tuple(x.shape)}, expected one score a row: (n,)")
+
+    @classmethod
+    def collect(cls, model: Critic, exam: Exam) -> Scores:
+        fake = sampled(model, len(exam.rows), exam.task.spec)  # type: ignore[arg-type]
+        return cls(model.score(exam.rows.x), model.score(fake))
+
+
+@dataclass(frozen=True)
+class LipschitzScores(Scores):
+    """The same, of a critic whose Lipschitz constant is at most 1: one with a known constant, divided by it."""
+
+    @classmethod
+    def collect(cls, model: LipschitzCritic, exam: Exam) -> LipschitzScores:  # type: ignore[override]
+        fake, most = sampled(model, len(exam.rows), exam.task.spec), model.lipschitz()  # type: ignore[arg-type]
+        return cls(model.score(exam.rows.x) / most, model.score(fake) / most)
+
+
+@dataclass(frozen=True)
+class Odds(Evidence):
+    """The log-odds (n,) that rows are real, known and as a critic has them, over as many real rows as fakes."""
+
+    known: Tensor
+    said: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("said", self.said)
+        finite("known", self.known)
+        if not self.known.shape == self.said.shape == (len(self.known),):
+            raise BadInput("known and said are one number a row: (n,)")
+
+    @classmethod
+    def collect(cls, model: Discriminator, exam: Exam) -> Odds:
+        if exam.task.log_prob is None:
+            raise NotApplicable("the task's density is not known")
+        fake = sampled(model, len(exam.rows), exam.task.spec)  # type: ignore[arg-type]
+        x = torch.cat([exam.rows.x, fake])
+        return cls(exam.task.log_prob(x) - model.fake_log_prob(x), model.score(x))
+
+
+def game_of(task: Task) -> Game:
+    if task.spec.game is None:
+        raise NotApplicable(f"{task.name} is no game")
+    return task.spec.game
+
+
+@dataclass(frozen=True)
+class Path(Evidence):
+    """Joint moves (t, d) of the players of a game, round by round, in float64, and what is known of them.
+
+    paid (t,): the first player's loss at each; equilibria (k, d) of the game; gaps (t,) of each joint move and, in
+    `average_gaps`, of the average of all so far.
+    """
+
+    points: Tensor
+    paid: Tensor
+    equilibria: Tensor = NONE
+    gaps: Tensor = NONE
+    average_gaps: Tensor = NONE
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for f in fields(self):
+            x = getattr(self, f.name)
+            finite(f.name, x)
+            object.__setattr__(self, f.name, x.double())
+        if self.points.ndim != 2 or len(self.paid) != len(self.points):
+            raise BadInput(f"points has shape {tuple(self.points.shape)}, expected (t, d), with {len(self.paid)} paid")
+
+    @classmethod
+    def collect(cls, model: Mover, exam: Exam) -> Path:
+        task, x = exam.task, model.path().double()
+        game = game_of(task)
+        finite("path()", x)
+        averages = x.cumsum(0) / torch.arange(1, len(x) + 1)[:, None]
+        gaps = (NONE, NONE) if task.gap is None else (task.gap(x), task.gap(averages))
+        return cls(x, game.losses(*game.moves(x))[0], NONE if task.solution is None else task.solution, *gaps)
+
+
+@dataclass(frozen=True)
+class Spread(Evidence):
+    """How the place after each move depends on where play began, beside an equilibrium: d x_t / d x_0 (t, d, d)."""
+
+    jacobians: Tensor
+    at_end: ClassVar[bool] = True
+
+    EXAMPLES: ClassVar[int] = 60
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("jacobians", self.jacobians)
+        object.__setattr__(self, "jacobians", self.jacobians.double())
+
+    @classmethod
+    def collect(cls, model: Mover, exam: Exam) -> Spread:
+        """About the equilibrium nearest to the path's end."""
+        task = exam.task
+        if game_of(task).mixed:
+            raise NotApplicable("mixed moves end in corners, beside which there is no line to follow")
+        if task.solution is None:
+            raise NotApplicable("no equilibrium of this game is known")
+        nearest = (task.solution - model.path()[-1]).norm(dim=1).argmin()
+        return cls(dynamics.spread(model, task, task.solution[nearest], cls.EXAMPLES))
+
+
+@dataclass(frozen=True)
+class Field(Evidence):
+    """The field of a game: its Jacobians (t, d, d) at the last points of a path and, where the joint moves are a plane,
+    at the `points` (n, 2) of a grid where the players are headed, `ahead` (n, 2), and the `relaxed` field (n, 2)."""
+
+    jacobians: Tensor
+    points: Tensor = NONE
+    ahead: Tensor = NONE
+    relaxed: Tensor = NONE
+    at_end: ClassVar[bool] = True
+
+    LAST: ClassVar[int] = 20
+    SIDE: ClassVar[int] = 17
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        finite("jacobians", self.jacobians)
+        object.__setattr__(self, "jacobians", self.jacobians.double())
+
+    @classmethod
+    def collect(cls, model: Mover, exam: Exam) -> Field:
+        """The grid reaches a quarter beyond where play may begin."""
+        game, starts = game_of(exam.task), exam.task.train.x.double()
+        bent = dynamics.jacobians(game, model.path()[-cls.LAST :].double())
+        if starts.shape[1] != 2:
+            return cls(bent)
+        middle, reach = (starts.amax(0) + starts.amin(0)) / 2, 1.25 * (starts.amax(0) - starts.amin(0)) / 2
+        steps = torch.linspace(-1, 1, cls.SIDE, dtype=torch.float64)
+        points = middle + reach * torch.cartesian_prod(steps, steps)
+        return cls(bent, points, *dynamics.fields(game, points))
+
+
+@dataclass(frozen=True)
+class PValues(Evidence):
+    """What a test said on a grid: p-values null (k, cells) where there was nothing to find, far (m, cells) where there
+    was; cells (cells, 4) are the n, the draws, the epsilon of each, and the seconds that one test took."""
+
+    null: Tensor
+    far: Tensor
+    cells: Tensor
+    at_end: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
+            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
+        finite("cells", self.cells)
+        if not float(self.cells.min()) > 0:
+            raise BadInput("cells has numbers that are not above 0; n, draws, epsilon and seconds are")
+        object.__setattr__(self, "cells", self.cells.double())
+        for name in ("null", "far"):
+            p = getattr(self, name)
+            if p.shape[1:] != self.cells.shape[:1]:
+                raise BadInput(f"{name} has shape {tuple(p.shape)}, expected (repeats, {len(self.cells)} cells)")
+            if not 0 <= float(p.min()) <= float(p.max()) <= 1:
+                raise BadInput(f"{name} has values outside 0..1, which are no p-values")
+            object.__setattr__(self, name, p.double())
+
+    @classmethod
+    def collect(cls, model: Tester, exam: Exam) -> PValues:
+        """Every test is shown the same trials: their noise is a generator of its own."""
+        if not (trials := exam.task.trials):
+            raise NotApplicable("the task has nothing to test")
+        noise = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+        columns, cells = [], []
+        for trial in trials:
+            said, spent = [], 0.0
+            for rivals in [trial.null] * trial.nulls + [trial.alternative] * trial.repeats:
+                x, y = rivals(noise)
+                started = time.perf_counter()
+                said.append(model.pvalue(x, y))
+                spent += time.perf_counter() - started
+            columns.append(torch.tensor(said, dtype=torch.float64))
+            cells.append((trial.n, trial.draws, trial.epsilon, max(spent, 1e-9) / len(said)))
+        p = torch.stack(columns, 1)
+        nulls = trials[0].nulls
+        return cls(p[:nulls], p[nulls:], torch.tensor(cells, dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Kernel(Evidence):
+    """The moves of a Markov chain, kernel (n, n), rows summing to one, and the law (n,) that it is to sample."""
+
+    kernel: Tensor
+    law: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel.ndim != 2 or self.kernel.shape != (*self.law.shape, *self.law.shape):
+            raise BadInput(f"kernel has shape {tuple(self.kernel.shape)}, law {tuple(self.law.shape)}")
+        for name in ("kernel", "law"):
+            finite(name, getattr(self, name))
+            p = getattr(self, name).double()
+            total = p.sum(-1, keepdim=True)
+            if float(p.min()) < -1e-9 or float((total - 1).abs().max()) > 0.02:
+                raise BadInput(f"{name} holds no chances: they are at least 0 and sum to one")
+            object.__setattr__(self, name, p / total)
+
+    @classmethod
+    def collect(cls, model: Walker, exam: Exam) -> Kernel:
+        spec = exam.task.spec.x
+        if exam.task.log_prob is None or not isinstance(spec, Bits):
+            raise NotApplicable("the law of the task is not known state by state")
+        kernel = model.kernel()
+        states = torch.arange(len(kernel))[:, None] >> torch.arange(prod(spec.shape)) & 1
+        return cls(kernel, exam.task.log_prob(states.float().view(-1, *spec.shape)).double().exp())
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
-    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters,
+    LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
+    Trace, Batches, Scores, LipschitzScores, Odds,
+    Path, Spread, Field,
+    PValues, Kernel,
 )  # fmt: skip
 
 
@@ -604,7 +936,7 @@ class Desk:
 
     exam: Exam
     model: Any = None
-    folder: Path | None = None
+    folder: pathlib.Path | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:

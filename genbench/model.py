@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from genbench.task import Uniform
+
 
 class Sampler(Protocol):
     def sample(self, n: int) -> Tensor:
@@ -42,6 +44,28 @@ class Decoder(Protocol):
 
 class Autoencoder(Encoder, Decoder, Protocol):
     """Both ways: what a reconstruction needs."""
+
+
+class Learner(Protocol):
+    def fit(self, stream: Any) -> None:
+        """Spend the stream's budget: what every model can, and no folder of samples."""
+
+
+class Critic(Protocol):
+    def score(self, x: Tensor) -> Tensor:
+        """What its critic thinks of rows (n, *shape), high on what it takes for real: (n,)."""
+
+
+class LipschitzCritic(Critic, Protocol):
+    def lipschitz(self) -> float:
+        """A constant that the critic surely has: |score(x) - score(x')| is at most so many times |x - x'|."""
+
+
+class Discriminator(Critic, Protocol):
+    """A critic whose scores are logits, of fakes whose law is known."""
+
+    def fake_log_prob(self, x: Tensor) -> Tensor:
+        """Exact log-density (n,) in nats of what it samples."""
 
 
 class Unnormalised(Protocol):
@@ -79,7 +103,24 @@ class Detector(Protocol):
         """What each of its units looks for, as rows (units, *shape)."""
 
 
-CAPABILITIES: tuple[type, ...] = (Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector)
+class Mover(Protocol):
+    def path(self) -> Tensor:
+        """The joint moves (t, d) after each round of a game, the one it began at first."""
+
+
+class Walker(Protocol):
+    def kernel(self) -> Tensor:
+        """The matrix (n, n) of its moves on all n states, numbered as the task does: each row sums to one."""
+
+
+class Tester(Protocol):
+    def pvalue(self, x: Tensor, y: Tensor | Uniform) -> float:
+        """How likely rows are to differ from y, other rows or a law, by as much as x does, if x is of y's law."""
+
+
+CAPABILITIES: tuple[type, ...] = (
+    Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
+)  # fmt: skip
 
 
 # The taxonomy of generative models (Goodfellow, 2016, figure 9), each family by the method that gives it away. The

@@ -52,7 +52,8 @@ class Bars:
         self.tasks: dict[str, object] = {}
 
     def started(self, job: Job) -> None:
-        self.tasks[job.asked.id] = self.bars.add_task(label(job), total=1.0, note="")
+        if job.asked.id not in self.tasks:
+            self.tasks[job.asked.id] = self.bars.add_task(label(job), total=1.0, note="")
 
     def progressed(self, job: Job, spent: float, rate: float, loss: float | None) -> None:
         note = f"{rate:,.0f} rows/s" + ("" if loss is None else f"  loss {loss:.4g}")

@@ -10,11 +10,15 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genbench.errors import BadInput
+from pydantic import TypeAdapter, ValidationError
+
+from genbench.errors import BadInput, writing
 
 SCHEMA = 1
 FINISHED = ("ok", "failed", "diverged", "skipped")
@@ -85,7 +89,7 @@ class Run:
     status: str = "stopped"
     why: str = ""
     traceback: str = ""
-    cost: dict[str, float | None] = field(default_factory=dict)
+    cost: dict[str, int | float | None] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     threads: int = 1
     schema: int = SCHEMA
@@ -148,12 +152,23 @@ def plain(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write beside, then rename: the file is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write beside `path`; renamed when done, so that the file is whole or absent. Stopped if it cannot be."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def write_whole(path: Path, text: str) -> None:
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def to_lines(things: Iterable[Mapping[str, Any]]) -> str:
@@ -161,17 +176,24 @@ def to_lines(things: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """JSON lines; a torn or foreign line is named, not guessed at."""
-    with path.open(encoding="utf-8") as lines:
+    """JSON lines; a torn or foreign line is named, not guessed at. NaN, which some writers know, is null."""
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise BadInput(f"{path}:{number}: not a line of JSON ({error.msg}); delete it and run again") from None
+                found = json.loads(line, parse_constant=lambda _: None)
+                found.keys()
+            except (ValueError, AttributeError, RecursionError) as error:
+                raise BadInput(f"{path}:{number}: not a line of JSON ({error}); delete it and run again") from None
+            yield found
 
 
 def write_run(folder: Path, run: Run) -> None:
     write_whole(folder / "run.json", json.dumps(asdict(run), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 def _make(cls: Any, values: Mapping[str, Any], path: Path) -> Any:
@@ -179,9 +201,11 @@ def _make(cls: Any, values: Mapping[str, Any], path: Path) -> Any:
     if strange := sorted(set(values) - known):
         raise BadInput(f"{path}: unknown field {strange[0]!r}; it was written by another version of genbench")
     try:
-        return cls(**values)
-    except TypeError as error:
-        raise BadInput(f"{path}: {error}; it was written by another version of genbench") from None
+        return _adapter(cls).validate_python(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise BadInput(f"{path}: {told}; it was written by another version of genbench") from None
 
 
 def read_run(folder: Path) -> Run:
@@ -190,12 +214,16 @@ def read_run(folder: Path) -> Run:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         schema = values.get("schema")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        asked = dict(values.pop("asked", {}))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(f"{path}: not a run of genbench ({error}); delete the folder and run again") from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: a record of schema {schema}, this genbench reads {SCHEMA}; run again to replace it")
+    return _run({**values, "asked": asked}, path)
+
+
+def _run(values: dict[str, Any], path: Path) -> Run:
     asked = values.pop("asked", {})
-    asked["at"] = tuple(asked.get("at", ()))
     run: Run = _make(Run, {**values, "asked": _make(Asked, asked, path)}, path)
     return run
 
@@ -243,4 +271,31 @@ def read_results(folder: Path, ids: Iterable[str] | None = None) -> list[Result]
         name = child.name.removesuffix(PARTIAL)
         if (wanted is None or name in wanted) and (child / "run.json").exists():
             results.append(Result(read_run(child), tuple(read_scores(child)), child))
+    return results
+
+
+def read_records(path: Path, folder: Path | None = None) -> list[Result]:
+    """The runs of a report's records.jsonl, of this schema or an older one. BadInput names the line that is none.
+
+    Their evidence is looked for below `folder`, and may be gone.
+    """
+    results: list[Result] = []
+    seen: set[str] = set()
+    try:
+        lines = list(read_lines(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}: {error}; give a report's records.jsonl") from None
+    for number, values in enumerate(lines, 1):
+        where = Path(f"{path}:{number}")
+        if not isinstance(values, dict) or not {"id", "schema", "asked", "scores"} <= values.keys():
+            lacks = {"id", "schema", "asked", "scores"} - (values.keys() if isinstance(values, dict) else set())
+            raise BadInput(f"{where}: not a run, it lacks {', '.join(sorted(lacks))}; give a report's records.jsonl")
+        name, scores = values.pop("id"), values.pop("scores")
+        if values["schema"] not in range(1, SCHEMA + 1):
+            raise BadInput(f"{where}: schema {values['schema']}; this genbench reads up to {SCHEMA}, install a newer")
+        if name in seen:
+            raise BadInput(f"{where}: a second run with the id {name}; keep one of them")
+        seen.add(name)
+        records = tuple(_make(Record, score, where) for score in scores)
+        results.append(Result(_run(values, where), records, (folder or path.parent) / name))
     return results

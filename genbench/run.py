@@ -9,6 +9,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import torch
 from genbench import checkpoint, provenance
 from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load, resolve
-from genbench.errors import BadInput, Diverged, NotApplicable
+from genbench.errors import BadInput, Diverged, NotApplicable, Stopped, writing
 from genbench.evidence import Desk, Exam, needs
+from genbench.exhibits import keep_exhibits
 from genbench.metric import Metric
 from genbench.record import (
     PARTIAL,
@@ -116,6 +118,11 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def earlier(evidence: Path) -> tuple[Path, ...]:
+    """Where the evidence of the checkpoints before this one is kept, in order."""
+    return tuple(sorted(place for place in evidence.parent.glob("*") if place.name < evidence.name))
+
+
 class Workshop:
     """The folder where a run is in the making, and what happens in it."""
 
@@ -130,14 +137,23 @@ class Workshop:
         shutil.rmtree(evidence, ignore_errors=True)
         seed = seed_of("evaluate", self.asked.seed, at)
         with aside(model, seed):
-            desk = Desk(exam, model, evidence, seed)
+            desk = Desk(replace(exam, earlier=earlier(evidence)), model, evidence, seed)
             self.records += score(desk, self.wanted, at)
+            if at == 1.0:
+                keep_exhibits(evidence, exam, model)
         write_scores(self.folder, self.records)
 
-    def fit(self, run: Run, progress: Callable[[Stream], None] | None) -> None:
+    def begin(self) -> None:
+        """Clear away what a killed run said of itself, and what it had half written."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in (self.folder / "run.json", *self.folder.rglob(".*")):
+                left.unlink(missing_ok=True)
+
+    def fit(self, run: Run, progress: Callable[[Stream], None] | None, leaving: Callable[[], bool]) -> None:
         """Train and score; the outcome goes into `run`, whatever it is."""
         asked = self.asked
-        restored = checkpoint.load(self.saved) if self.saved.exists() else None
+        restored = checkpoint.load(self.saved)
         if restored is None:
             shutil.rmtree(self.folder / "evidence", ignore_errors=True)
         else:
@@ -149,9 +165,9 @@ class Workshop:
         model = make_model(asked, task)
         stream = Stream(
             task, Budget(asked.examples, asked.seconds, asked.flops), seed_of("order", asked.seed), asked.at,
-            observe=lambda at: self.evaluate(model, Exam(task, "valid", space), at),
+            observe=lambda at: self.evaluate(model, Exam(task, "valid", space, trace=stream.trace), at),
             save=lambda state: checkpoint.save(state, self.saved), every=asked.checkpoint or asked.examples // 4,
-            restored=restored, model=model, progress=progress,
+            restored=restored, model=model, progress=progress, leaving=leaving,
         )  # fmt: skip
         try:
             model.fit(stream)
@@ -162,39 +178,48 @@ class Workshop:
                 "parameters": parameters(model), "memory": peak_memory(),
             }  # fmt: skip
         run.why = stream.stopped
-        self.evaluate(model, Exam(task, "test", space), 1.0)
+        self.evaluate(model, Exam(task, "test", space, trace=stream.trace), 1.0)
         if state := checkpoint.state_of(model):
             checkpoint.save_whole(state, self.folder / "model.safetensors")
 
     def finish(self, run: Run) -> None:
         """Write the outcome and give the folder its name: only now does the run exist."""
-        self.saved.unlink(missing_ok=True)
         write_run(self.folder, run)
         place = self.root / self.asked.id
-        shutil.rmtree(place, ignore_errors=True)
-        self.folder.rename(place)
+        with writing(place):
+            self.saved.unlink(missing_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+            self.folder.rename(place)
 
 
-def run(asked: Asked, wanted: Sequence[Wanted], root: Path, progress: Callable[[Stream], None] | None = None) -> Run:
-    """Do one run in this process, or take it up where a killed one left it. Never raises for the model's faults."""
+def run(
+    asked: Asked, wanted: Sequence[Wanted], root: Path, progress: Callable[[Stream], None] | None = None,
+    leaving: Callable[[], bool] = bool,
+) -> Run:  # fmt: skip
+    """Do one run in this process, or take it up where a killed one left it. Never raises for the model's faults.
+
+    Once `leaving()` holds, or nothing more can be written, the run is left "stopped" where the same call goes on.
+    """
     torch.set_num_threads(1)
     if asked.device != "cpu":
         torch.set_default_device(asked.device)
         torch.use_deterministic_algorithms(True, warn_only=True)  # its import takes seconds, and the CPU has no need
     shop = Workshop(asked, wanted, root)
-    shop.folder.mkdir(parents=True, exist_ok=True)
-    (shop.folder / "run.json").unlink(missing_ok=True)
     outcome = Run(asked, status="ok", versions=provenance.versions())
     try:
-        shop.fit(outcome, progress)
-    except Diverged as error:
-        outcome.status, outcome.why = "diverged", str(error)
-    except NotImplementedError as error:
-        outcome.status, outcome.why = "skipped", str(error) or "the model says that it cannot"
-    except Exception as error:
-        outcome.status, outcome.why = "failed", f"{type(error).__name__}: {error}"
-        outcome.traceback = traceback.format_exc()
-    shop.finish(outcome)
+        shop.begin()
+        try:
+            shop.fit(outcome, progress, leaving)
+        except Diverged as error:
+            outcome.status, outcome.why = "diverged", str(error)
+        except NotImplementedError as error:
+            outcome.status, outcome.why = "skipped", str(error) or "the model says that it cannot"
+        except Exception as error:
+            outcome.status, outcome.why = "failed", f"{type(error).__name__}: {error}"
+            outcome.traceback = traceback.format_exc()
+        shop.finish(outcome)
+    except Stopped as reason:
+        outcome.status, outcome.why = "stopped", str(reason)
     return outcome
 
 
@@ -210,6 +235,6 @@ def rescore(folder: Path, wanted: Sequence[Wanted], versions: dict[str, str]) ->
     fresh = [record for record in records if record.metric not in names]
     for place in sorted((folder / "evidence").iterdir()):
         at = float(place.name)
-        exam = Exam(task, "test" if at == 1.0 else "valid", space)
+        exam = Exam(task, "test" if at == 1.0 else "valid", space, earlier(place))
         fresh += score(Desk(exam, None, place), todo, at)
     write_scores(folder, sorted(fresh, key=lambda record: record.at))

@@ -92,7 +92,7 @@ def absent(text: str, path: Path, runs: Path) -> BadInput:
 def from_folder(path: Path, resize: int | None) -> Source:
     x, files, told = images.stacked(path, resize)
     return Source(
-        str(path), x.float() / 255, "folder", told, lossy=any(file.suffix.lower() in images.LOSSY for file in files)
+        str(path), x[:].float() / 255, "folder", told, lossy=any(file.suffix.lower() in images.LOSSY for file in files)
     )
 
 

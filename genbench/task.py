@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -55,11 +55,30 @@ Kind = Real | Bits | Counts | Labels
 
 
 @dataclass(frozen=True)
+class Game:
+    """Players who each descend a loss of their own over everybody's moves.
+
+    `losses(*moves)` takes each player's numbers (..., size) and gives each player's loss (...). Where the moves are
+    `mixed` they are probabilities, and each loss is linear in each of them.
+    """
+
+    sizes: tuple[int, ...]
+    losses: Callable[..., tuple[Tensor, ...]] = field(repr=False, compare=False)
+    mixed: bool = False
+
+    def moves(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Each player's part of joint moves x (..., d)."""
+        return torch.split(x, list(self.sizes), -1)
+
+
+@dataclass(frozen=True)
 class Spec:
-    """What the two sides of a batch are; it alone chooses a model's networks and likelihood."""
+    """What the two sides of a batch are; it alone chooses a model's networks and likelihood. The rows of a game are
+    joint moves where play may begin."""
 
     x: Real | Bits | Counts
     y: Kind | None = None
+    game: Game | None = None
 
     @property
     def size(self) -> int:
@@ -87,6 +106,10 @@ class Rows:
     def __getitem__(self, index: Tensor | slice) -> Rows:
         return Rows(self.x[index], None if self.y is None else self.y[index])
 
+    def part(self, index: Tensor) -> Rows:
+        """Some of the rows, for good; those that lie on disk stay there."""
+        return self[index]
+
     def __add__(self, other: Rows) -> Rows:
         y = None if self.y is None or other.y is None else torch.cat([self.y, other.y])
         return Rows(torch.cat([self.x, other.x]), y)
@@ -111,12 +134,44 @@ class Modes:
     weights: Tensor
 
 
+class Uniform(NamedTuple):
+    """The uniform law on n symbols, 0 to n - 1, as what draws are held against; `far` is the statistical distance
+    from it at which a law is to be found out."""
+
+    n: int
+    far: float
+
+
+Rivals = Callable[[Generator], tuple[Tensor, Tensor | Uniform]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of a grid of tests: what a test is shown when there is nothing to find, and when there is.
+
+    `null` and `alternative` give a fresh (x, y) each call: x (draws, *shape), y as many rows of what it is held
+    against, or that law itself. They are asked `nulls` and `repeats` times. The laws differ by `epsilon`, on n symbols
+    or in rows of n numbers.
+    """
+
+    n: int
+    draws: int
+    epsilon: float
+    null: Rivals
+    alternative: Rivals
+    nulls: int
+    repeats: int
+
+
 @dataclass(frozen=True)
 class Task:
     """Disjoint splits and what is known exactly.
 
     `train` holds quantised rows (the Stream adds fresh noise); `valid`, `test` and `spare` carry one fixed
-    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from.
+    draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from. Of a game are
+    known its equilibria, `solution` (k, d), and `gap`: what the players of joint moves (n, d) would gain together (n,)
+    by answering each other as well as can be. `query` is a log-density up to a constant, for which a model may ask the
+    Stream; `trials` are what a test is put to.
     """
 
     name: str
@@ -128,6 +183,10 @@ class Task:
     space: str = "pixels"
     log_prob: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    solution: Tensor | None = None
+    gap: Callable[[Tensor], Tensor] | None = None
+    trials: tuple[Trial, ...] = ()
+    query: Callable[[Tensor], Tensor] | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
 
@@ -153,4 +212,4 @@ def splits(
     order = torch.randperm(len(rows), generator=noise) if shuffle else torch.arange(len(rows))
     train, *held = torch.split(order, [len(rows) - sum(sizes), *sizes])
     valid, test, spare = (rows[index].dequantised(spec.x, noise) for index in held)
-    return rows[train], valid, test, spare
+    return rows.part(train), valid, test, spare

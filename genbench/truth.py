@@ -12,7 +12,8 @@ from genbench.task import Task
 
 
 class Truth:
-    """Samples are `spare` rows, which nobody else is shown; densities are the task's own, where it knows them."""
+    """Samples are `spare` rows, which nobody else is shown; densities and the equilibria of games are the task's own,
+    where it knows them."""
 
     sees_task = True
 
@@ -32,3 +33,9 @@ class Truth:
         if self.task.log_prob is None:
             raise NotApplicable(f"the law of {self.task.name} is not known")
         return self.task.log_prob(x)
+
+    def path(self) -> Tensor:
+        """At an equilibrium, and staying there."""
+        if self.task.solution is None:
+            raise NotApplicable(f"no equilibrium of {self.task.name} is known")
+        return self.task.solution[:1].expand(2, -1)

@@ -124,6 +124,7 @@ CLAIMS = {
     "modes": Claim(("drop",), ("copies",)),
     "high_quality": Claim(("shift", "blur", "gaussian"), ("drop", "copies")),
     "mode_kl": Claim(("drop", "collapse"), ("copies",)),
+    "imbalance": Claim(("drop", "collapse"), ("copies",)),
     "uniformity": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l1": Claim(("drop", "collapse"), ("copies",)),
     "uniformity_l2": Claim(("drop", "collapse"), ("copies",)),
@@ -150,7 +151,24 @@ UNDRAWN = {
     "rate": "counted and not estimated: the price of distortion",
     "ms_ssim": "ssim at five scales, of pictures too large to draw quickly; see tests/known/test_pairs.py",
     "lpips": "needs weights that do not ship; its formula is held in tests/known/test_pairs.py",
-}
+    **dict.fromkeys(
+        ("roughness", "gradient_norm", "settled_loss", "fluctuation", "critic_gap", "certified_gap", "confidence",
+         "odds_error", "rotation"),
+        "of a training or its critic and not of rows; see tests/known/test_traces.py and test_support.py",
+    ),
+    **dict.fromkeys(
+        ("equilibrium_distance", "duality_gap", "game_value", "convergence_rate", "asymptotic_rate", "cycling",
+         "rotation_index"),
+        "of a path of play and not of rows; see tests/test_games.py",
+    ),
+    **dict.fromkeys(
+        ("size", "power", "calibration", "seconds_a_test", "draws_exponent", "pairs_exponent"),
+        "of a test and not of rows; see tests/known/test_trials.py",
+    ),
+    **dict.fromkeys(
+        ("stationary_distance", "mixing_steps"), "of a chain's moves and not of rows; see tests/known/test_chains.py"
+    ),
+}  # fmt: skip
 
 
 def nearest(rows):

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from baselines import objectives
 from baselines.adversarial import variants
+from baselines.adversarial.fixed import FixedCritic
 from baselines.adversarial.gan import GAN, plain
 from baselines.adversarial.layers import MinibatchDiscrimination, comparing, lipschitz, virtual
 from baselines.adversarial.unrolled import UnrolledGAN
@@ -23,6 +24,7 @@ from genbench.budget import Budget, Stream, seed_everything
 from genbench.catalogue import load, names
 from genbench.model import model_class
 from genbench.task import Real, Rows, Spec, Task
+from genbench.tasks.planes import parallel_lines
 
 PLANE = Spec(Real((2,)))
 FAMILY = sorted(name for name in names("models") if model_class(load("models", name)) in (GAN, UnrolledGAN))
@@ -141,6 +143,26 @@ def test_a_trained_critic_finds_the_share_and_finds_it_anew_when_the_fakes_move(
         assert (critic(x).sigmoid() - (m**2 / 2 - m * x).sigmoid()).abs().mean() < 0.03
 
 
+@pytest.mark.parametrize(
+    ("name", "on_real", "on_fake"),
+    [
+        ("critic-alone", None, None),
+        ("critic-alone-smooth", log(9), None),
+        ("critic-alone-smooth-both", log(9), -log(9)),
+    ],
+)
+def test_a_critic_that_is_sure_is_as_sure_as_its_targets_let_it(name, on_real, on_fake):
+    """A line ten away from the fakes: they share nothing."""
+    task = parallel_lines(theta=10.0, train=2000, test=500)
+    seed_everything(0)
+    model = load("models", name)(task.spec)
+    model.fit(Stream(task, Budget(30_000)))
+    with torch.no_grad():
+        real, fake = float(model.score(task.test.x).mean()), float(model.score(model.sample(500)).mean())
+    assert real == pytest.approx(on_real, abs=0.1) if on_real else real > 4
+    assert fake == pytest.approx(on_fake, abs=0.1) if on_fake else fake < -4
+
+
 # Penalties
 
 W = torch.tensor([[[0.5, -1.0], [2.0, 0.3]]])
@@ -247,6 +269,46 @@ def test_noise_makes_disjoint_supports_learnable_for_the_saturating_loss():
     assert distance(3.0) < 1.5
 
 
+# A critic that stands still
+
+
+def test_a_frozen_critic_moves_no_more_and_the_generator_has_all_turns_that_are_left():
+    after = []
+    model = load("models", "gan-frozen")(PLANE, widths=(8, 8), batch=8, freeze=0.5)
+    source = stream(160, at=(0.5,), observe=lambda at: after.append([p.clone() for p in model.parameters()]))
+    model.fit(source)
+    at_half, now = dict(zip(dict(model.named_parameters()), after[0], strict=True)), dict(model.named_parameters())
+    moved = {name.split(".")[0] for name, was in at_half.items() if not torch.equal(was, now[name])}
+    assert moved == {"generator"}
+    assert {name: meter.turns for name, meter in source.meters.items()} == {
+        "1/critic": 5, "1/generator": 5, "2/generator": 10,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("entropy", "scale"), [(0.0, 0.0), (1.0, 1.0)])
+def test_the_best_against_a_fixed_density_is_a_point_on_a_mode_and_with_entropy_that_whole_mode(entropy, scale):
+    """p = 1/2 N(-6, 1) + 1/2 N(6, 1): no sample of one mode's is within 5 sigma of where the other matters."""
+    task = load("tasks", "two-gaussians")(weight=0.5, separation=12.0)
+    model = FixedCritic(task.spec, entropy=entropy)
+    model.fit(Stream(task, Budget(40_000)))
+    assert abs(abs(model.mean[0].item()) - 6) < 0.1
+    assert abs(model.mean[1].item()) < 0.1
+    assert (model.log_scale.exp() - scale).abs().max() < 0.05
+
+
+def test_maximum_likelihood_covers_what_the_reverse_divergence_leaves_out():
+    """One Gaussian for two, a apart from their middle: m = 0 and s^2 = 1 + a^2, with more likelihood for rows."""
+    task = load("tasks", "two-gaussians")(weight=0.5, separation=12.0)
+    forward = load("models", "gmm")(task.spec, components=1, shrinkage=0.0)
+    forward.fit(Stream(task, Budget(20_000)))
+    assert forward.means[0].abs().max() < 0.2  # 3 errors of a mean of 20,000 of such a spread
+    assert float(forward.cholesky[0, 0, 0] ** 2) == pytest.approx(37, rel=0.02)
+    assert float(forward.cholesky[0, 1, 1] ** 2) == pytest.approx(1, rel=0.04)
+    reverse = load("models", "reverse-kl")(task.spec)
+    reverse.fit(Stream(task, Budget(40_000)))
+    assert forward.log_prob(task.test.x).mean() > reverse.log_prob(task.test.x).mean() + 10
+
+
 # Constraints
 
 
@@ -340,6 +402,21 @@ def test_only_a_critic_that_compares_sees_that_a_batch_has_collapsed():
 
     assert accuracy(comparing) > 0.95
     assert accuracy(plain) < 0.65
+
+
+def test_the_critic_can_have_a_rate_of_its_own_and_the_generator_no_batch_normalisation():
+    rates = []
+
+    def optimizer(parameters, lr):
+        rates.append(lr)
+        return torch.optim.SGD(parameters, lr=lr)
+
+    for options in ({"critic_rate": 0.01}, {"batch_norm": False}):
+        model = GAN(PLANE, optimizer=optimizer, rate=0.1, widths=(8, 8), **options)
+        model.fit(stream(64))
+        normed = any(isinstance(layer, nn.BatchNorm1d) for layer in model.generator)
+        assert normed == options.get("batch_norm", True)
+    assert rates == [0.01, 0.1, 0.1, 0.1]
 
 
 # Virtual batch normalisation
@@ -563,10 +640,15 @@ def test_a_killed_run_goes_on_bit_for_bit(name, tmp_path):
 ROWS = torch.randn(256, 2, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY if name != "gan-consensus"])
+IN_TURN = [
+    name for name in FAMILY if name != "gan-frozen" and getattr(load("models", name)(PLANE), "loop", play) is play
+]
+
+
+@pytest.mark.parametrize("name", IN_TURN)
 def test_a_turn_moves_only_its_own_player(name):
     model = load("models", name)(PLANE, widths=(8, 8))
-    turns, rows = getattr(model, "turns", 1), 32 * getattr(model, "pack", 1)
+    turns, rows = getattr(model, "turns", 1), model.batch * getattr(model, "pack", 1)
 
     def moved(examples):
         before = {part: [p.clone() for p in getattr(model, part).parameters()] for part in ("critic", "generator")}

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from genbench import bench
+from genbench.catalogue import load
+
 GOOD = """\
 mine:
   question: Does it work?
@@ -13,6 +16,11 @@ mine:
   models: [noise, {vae: {rate: 1.0e-3}}]
   metrics: [frechet]
   budget: {examples: 1000}
+"""
+PRINTED = """\
+  published:
+    someone:
+      {source: "A, 2018", protocol: "", task: ring8, metric: frechet, values: {noise: "3", vae: "1.5 ± 0.2"}}
 """
 
 
@@ -35,6 +43,7 @@ def refused(said, *parts):
         ("{rate: 1.0e-3}", "{rat: 1.0e-3}", ["model 'vae'", "'rat'", "did you mean 'rate'?"]),
         ("{rate: 1.0e-3}", "{rate: 2e-4}", ["model 'vae', option 'rate'", "'2e-4' is text to YAML"]),
         ("{rate: 1.0e-3}", "{latents: 2.5}", ["model 'vae', option 'latents'", "2.5"]),
+        ("vae: {rate: 1.0e-3}", "gan: {widths: [8, 2.5]}", ["model 'gan', option 'widths'", "[8, 2.5]"]),
         ("examples: 1000", "examples: 1e6", ["benchmarks.yaml:6", "'1e6' is text to YAML"]),
         ("examples: 1000", "examples: -5", ["benchmarks.yaml:6", "greater than 0"]),
         ("examples: 1000", "exampels: 1000", ["benchmarks.yaml:6", "did you mean 'examples'?"]),
@@ -49,6 +58,25 @@ def test_a_slip_in_the_yaml(old, new, parts, tmp_path, genbench):
     (tmp_path / "benchmarks.yaml").write_text(GOOD.replace(old, new, 1))
     refused(genbench("run", "mine"), *parts)
     assert not list(tmp_path.glob("runs/mine/*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("vae:", "vea:", ["unknown model of a published table 'vea'", "did you mean 'vae'?"]),
+        ("ring8", "ring", ["unknown task of a published table 'ring'", "did you mean 'ring8'?"]),
+        ("frechet", "kid", ["unknown metric of a published table 'kid'"]),
+        ("1.5 ± 0.2", "about 2", ["benchmarks.yaml:9", "'about 2'"]),
+        ("source", "sauce", ["benchmarks.yaml:9", "did you mean 'source'?"]),
+    ],
+)
+def test_a_slip_in_a_published_table(old, new, parts, tmp_path, genbench):
+    (tmp_path / "benchmarks.yaml").write_text(GOOD + PRINTED.replace(old, new, 1))
+    refused(genbench("run", "mine"), *parts)
+
+
+def test_a_list_is_what_a_model_calls_a_tuple():
+    bench.check_options("model 'gan'", load("models", "gan"), {"widths": [8, 4], "rate": 1, "batch_norm": False})
 
 
 def test_the_yaml_is_never_executed(tmp_path, genbench):
@@ -137,12 +165,33 @@ def test_a_folder_of_images_is_a_task(tmp_path, genbench):
     "words", [["--help"], ["list", "models"], ["list", "tasks", "--json"], ["list", "benchmarks"], ["run", "--help"]]
 )
 def test_what_must_be_quick_imports_no_torch(words, tmp_path, genbench):
+    assert without_torch(words, tmp_path)
+
+
+def without_torch(words, folder):
+    """Whether the command ends well in a process of its own, in which torch was never imported."""
     code = (
         f"import sys; sys.argv = ['genbench', *{words!r}]\nimport genbench.cli\ntry: genbench.cli.main()\n"
         "except SystemExit as e: print(bool(e.code) or 'torch' in sys.modules, file=sys.stderr)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert said.stderr.strip() == "False"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    return said.stderr.strip() == "False"
+
+
+def test_a_page_is_made_again_without_torch_from_runs_or_from_records(tmp_path, genbench):
+    (tmp_path / "benchmarks.yaml").write_text(GOOD + "  seeds: 1\n")
+    assert genbench("run", "mine").returncode == 0
+    assert "| [mine](mine/README.md) | Does it work? |" in (tmp_path / "reports/README.md").read_text()
+    records = "reports/mine/records.jsonl"
+    assert without_torch(["report", "mine", "--out", "again"], tmp_path)
+    assert without_torch(["report", "mine", "--records", records, "--out", "alone"], tmp_path)
+    assert without_torch(["report", "yours", "--records", records, "--out", "yours"], tmp_path)
+    assert without_torch(["report", "--compare", "again", records, "--out", "both"], tmp_path)
+    pages = [tmp_path / name for name in ("reports/mine", "again", "alone", "yours")]
+    assert len({(page / "scores.csv").read_text().count("ring8") for page in pages}) == 1
+    assert len({(page / "index.html").read_bytes() for page in pages[:2]}) == 1
+    assert "What came of yours?" in (tmp_path / "yours/README.md").read_text()
+    refused(genbench("report", "mine", "--records", "none.jsonl"), "none.jsonl", "records.jsonl")
 
 
 def test_listed_as_json(tmp_path, genbench):
@@ -169,12 +218,15 @@ def test_the_capability_matrix(tmp_path, genbench):
     assert family["lsa"] == "No density and no samples: codes alone"
 
 
-def test_the_taxonomy_is_a_page_of_every_model(tmp_path, genbench):
+def test_the_taxonomy_is_a_page_of_every_model_of_data(tmp_path, genbench):
     said = genbench("report", "taxonomy")
     assert said.stdout == "report: reports/taxonomy/index.html\n"
     readme = (tmp_path / "reports/taxonomy/README.md").read_text()
-    for name in {row["name"] for row in json.loads(genbench("list", "models", "--json").stdout)}:
-        assert (f"| {name} |" in readme) is (name not in ("truth", "noise", "thief"))
+    models = {row["name"]: row for row in json.loads(genbench("list", "models", "--capabilities", "--json").stdout)}
+    others = {name for name, row in models.items() if not row["family"]}
+    assert all(models[name]["Mover"] or models[name]["Tester"] for name in others)  # players of games, and tests
+    for name in models:
+        assert (f"| {name} |" in readme) is (name not in {"truth", "noise", "thief", *others})
 
 
 def test_benchmarks_here_win_over_the_shipped_ones(tmp_path, genbench):

@@ -20,12 +20,25 @@ from genbench import catalogue, check, evidence
 from genbench.errors import BadInput, NotApplicable
 
 DATA = Path(__file__).parent / "data"
-ELSEWHERE = ("ms_ssim", "lpips")  # they take large images, and weights: tests/known/test_pairs.py
+ELSEWHERE = (
+    *("ms_ssim", "lpips"),  # they take large images, and weights: tests/known/test_pairs.py
+    *("draws_exponent", "pairs_exponent"),  # they take a grid on which the power rises: tests/known/test_trials.py
+)
 NAMES = [name for name in catalogue.names("metrics") if name not in ELSEWHERE]
 REFUSALS = (BadInput, NotApplicable)
 CLASSES = 4
-IN_PARTS = ("frechet_debiased", "wasserstein_bracket", "statistical_distance_bound", "wasserstein_critic_bound")
-IN_PLACES = ("smoothness",)  # the rows of a grid are not draws: where each one lies is what is asked
+IN_PARTS = (
+    "frechet_debiased",
+    "wasserstein_bracket",
+    "statistical_distance_bound",
+    "wasserstein_critic_bound",
+    "cycling",
+)
+GAMES = (evidence.Path, evidence.Spread, evidence.Field)
+IN_ROUNDS = [name for name in catalogue.names("metrics") if catalogue.load("metrics", name).evidence in GAMES]
+IN_WALKS = ("stationary_distance", "mixing_steps")
+# rows of a grid, a course, a trace, a path or a kernel are no draws: where each one lies is what is asked
+IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss", *IN_ROUNDS, *IN_WALKS)
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -48,6 +61,8 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"draws": noise.integers(CLASSES, size=m), "weights": np.full(CLASSES, 1 / CLASSES)}
     if kind is evidence.Draws:
         return {"draws": noise.integers(CLASSES, size=m), "n": CLASSES}
+    if kind is evidence.Visits:
+        return {"counts": noise.integers(1, 50, size=(m, CLASSES))}
     if kind is evidence.Copies:
         return {name: noise.normal(size=(rows, d)) for name, rows in (("train", 80), ("held", n), ("fake", m))}
     if kind is evidence.Judged:
@@ -81,8 +96,31 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"real": real, "again": real + 0.1 * noise.normal(size=real.shape)}
     if kind is evidence.Codes:
         return {"codes": noise.normal(size=(n, d)), "labels": noise.integers(CLASSES, size=n)}
+    if kind is evidence.Trace:
+        return {"loss": noise.normal(size=n), "norm": noise.uniform(size=n), "player": np.zeros(n, dtype=np.int64)}
+    if kind is evidence.Batches:
+        return {"fake": noise.normal(size=(n, 8, d))}
+    if kind in (evidence.Scores, evidence.LipschitzScores):
+        return {"real": noise.normal(size=n), "fake": noise.normal(size=m)}
+    if kind is evidence.Odds:
+        return {"known": noise.normal(size=n), "said": noise.normal(size=n)}
     if kind is evidence.Pictures:
         return {"real": noise.uniform(size=(n, d, 5, 5)), "fake": noise.uniform(size=(m, d, 5, 5))}
+    if kind is evidence.Path:
+        points = noise.normal(size=(n, d))
+        averages = points.cumsum(0) / np.arange(1, n + 1)[:, None]
+        return {
+            "points": points, "paid": points[:, 0], "equilibria": np.zeros((2, d)), "gaps": np.abs(points).sum(1),
+            "average_gaps": np.abs(averages).sum(1),
+        }  # fmt: skip
+    if kind is evidence.Spread or kind is evidence.Field:
+        return {"jacobians": noise.normal(size=(n, d, d))}
+    if kind is evidence.Kernel:
+        moves = noise.uniform(0.1, 1, size=(n, n))
+        return {"kernel": moves / moves.sum(1, keepdims=True), "law": np.full(n, 1 / n)}
+    if kind is evidence.PValues:
+        cells = np.stack([np.full(d, 100.0), 50.0 * np.arange(1, d + 1), np.full(d, 0.25), np.full(d, 1e-3)], 1)
+        return {"null": noise.uniform(size=(n, d)), "far": noise.uniform(size=(m, d)) ** 4, "cells": cells}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -167,13 +205,20 @@ def test_constant_rows(name, value):
         made[field] = np.full_like(made[field], value)
     if "draws" in made:
         made["draws"] = np.zeros_like(made["draws"])
-    sound(ask(name, made)) if name not in ("accepted", "psnr", "ssim", "sharpness") else sound_or_refused(name, made)
+    sound(ask(name, made)) if name not in (
+        "accepted",
+        "psnr",
+        "ssim",
+        "sharpness",
+        "fluctuation",
+    ) else sound_or_refused(name, made)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_duplicate_rows(name):
     made = arrays(metric(name).evidence)
-    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f != "weights"}
+    whole = ("weights", "cells", "kernel", "law")  # that are no rows
+    twice = {f: np.repeat(v, 2, 0) for f, v in made.items() if not np.isscalar(v) and f not in whole}
     sound(ask(name, {**made, **twice}))
 
 
@@ -262,6 +307,7 @@ def freeze():
             "Symbols.draws": (waves(80, 1, 0.9)[:, 0].abs() * 5).long() - 1,
             "Symbols.weights": torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64),
             "Draws.draws": (waves(80, 1, 0.9)[:, 0].abs() * 4).long(), "Draws.n": torch.tensor(CLASSES),
+            "Visits.counts": (waves(6, 4, 0.35).abs() * 50).long(),
             "Copies.train": waves(40, 3, 0.2), "Copies.held": waves(50, 3, 0.5),
             "Copies.fake": waves(40, 3, 0.2) + 0.05,
             "Judged.train": 2.0 * labels[:, None] + waves(64, 3, 0.4), "Judged.labels": labels,
@@ -279,8 +325,20 @@ def freeze():
             "AnnealedWeights.values": waves(64, 1, 0.45)[:, 0] - 5, "AnnealedWeights.exact": torch.tensor(1),
             "Reconstructions.real": waves(64, 3, 0.1), "Reconstructions.again": 0.9 * waves(64, 3, 0.11),
             "Codes.codes": labels[:, None] + waves(64, 3, 0.1), "Codes.labels": labels.clone(),
+            "PValues.null": 0.5 + 0.5 * waves(60, 3, 0.1), "PValues.far": (0.5 + 0.5 * waves(50, 3, 0.3)) ** 4,
+            "PValues.cells": torch.tensor([[100.0, t, 0.25, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
+            "Kernel.kernel": (3 * waves(6, 6, 0.2)).softmax(1), "Kernel.law": waves(6, 1, 0.4)[:, 0].softmax(0),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
+            "Trace.loss": waves(64, 1, 0.5)[:, 0] + 2, "Trace.norm": waves(64, 1, 0.6)[:, 0].abs(),
+            "Trace.player": torch.arange(64) % 2, "Batches.fake": waves(20, 24, 0.1).view(20, 8, 3),
+            "Scores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "Scores.fake": waves(48, 1, 0.6)[:, 0],
+            "LipschitzScores.real": waves(64, 1, 0.5)[:, 0] + 0.2, "LipschitzScores.fake": waves(48, 1, 0.6)[:, 0],
+            "Odds.known": waves(64, 1, 0.5)[:, 0], "Odds.said": waves(64, 1, 0.6)[:, 0],
+            "Path.points": (rows := waves(40, 2, 0.3)), "Path.paid": rows.prod(1),
+            "Path.equilibria": waves(2, 2, 0.2), "Path.gaps": rows.abs().sum(1),
+            "Path.average_gaps": 0.5 * rows.abs().sum(1),
+            "Spread.jacobians": waves(20, 4, 0.4).view(20, 2, 2), "Field.jacobians": waves(20, 9, 0.6).view(20, 3, 3),
             "PairedImages.real": (0.5 + 0.5 * waves(72, 12, 0.1)).view(6, 1, 12, 12),
             "PairedImages.again": (0.5 + 0.4 * waves(72, 12, 0.12)).view(6, 1, 12, 12),
         },

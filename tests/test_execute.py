@@ -42,18 +42,23 @@ class Silent:
 
 def test_each_death_is_a_status_and_the_neighbours_finish(tmp_path, monkeypatch):
     monkeypatch.setattr("genbench.execute.local.GRACE", 3.0)
-    names = ["Good", "NaN", "Raises", "Killed", "Exits", "Declines"]
+    names = ["Good", "NaN", "Raises", "Killed", "Exits", "Declines", "Allocates", "Forks"]
     jobs = [job(f"things:{name}") for name in names] + [job("things:Hangs", seconds=1.0), job("things:Good", seed=1)]
-    ended = {(j.asked.model, j.asked.seed): (status, why) for j, status, why in execute(jobs, tmp_path, Silent(), 2)}
+    told = execute(jobs, tmp_path, Silent(), 2, memory=2 * 10**9)
+    ended = {(j.asked.model, j.asked.seed): (status, why) for j, status, why in told}
     assert {model: status for (model, _), (status, _) in ended.items()} == {
         "things:Good": "ok", "things:NaN": "diverged", "things:Raises": "failed", "things:Killed": "stopped",
         "things:Exits": "stopped", "things:Declines": "skipped", "things:Hangs": "stopped",
+        "things:Allocates": "failed", "things:Forks": "ok",
     }  # fmt: skip
+    assert "allocate memory" in ended["things:Allocates", 0][1]
     assert "SIGKILL" in ended["things:Killed", 0][1]
     assert "exit code 7" in ended["things:Exits", 0][1]
-    assert "no end" in ended["things:Hangs", 0][1]
+    assert "no word" in ended["things:Hangs", 0][1]
     kept = {result.run.asked.model: result.run.status for result in read_results(tmp_path)}
     assert kept == {model: status for (model, _), (status, _) in ended.items()}
+    if sys.platform == "linux":
+        until(lambda: not workers(tmp_path), 5)
 
 
 def command(tmp_path, *more):
@@ -116,12 +121,22 @@ def test_kill_9_and_the_same_command_ends_in_the_same_scores(victim, undisturbed
     assert not list(root.glob(f"*{PARTIAL}"))
 
 
+def test_two_commands_share_one_folder(undisturbed, tmp_path):
+    both = [subprocess.Popen(command(tmp_path), cwd=HERE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    root = tmp_path / "runs" / "ring8"
+    assert scores(root) == scores(undisturbed / "runs" / "ring8")
+    assert not list(root.glob(f"*{PARTIAL}"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_ctrl_c_is_recorded_and_leaves_no_process(tmp_path):
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_recorded_and_leaves_no_process(word, tmp_path):
     root = tmp_path / "runs" / "ring8"
     first = subprocess.Popen(command(tmp_path), cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: list(root.glob(f"*Slow*{PARTIAL}/checkpoint.safetensors")))
-    first.send_signal(signal.SIGINT)
+    first.send_signal(word)
     _, complaint = first.communicate(timeout=60)
     assert first.returncode == 130
     assert complaint.strip() == "genbench: interrupted; the same command goes on from here"

@@ -1,6 +1,7 @@
 """Each kind of finding: shown by records that show it, turned round when they are, undecided when they cannot say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -100,6 +101,20 @@ def test_within_a_window_where_the_control_is_not():
     both = spec | {"control": ["b", "c"]}
     assert judge(made + runs("c", HIGH), **both, above=7).verdict == "not shown"
     assert "b has one run" in judge(made[:4], **spec, above=7).sentence
+
+
+def test_within_a_window_every_model_of_several():
+    """Told by the one with the least room."""
+    spec = {"kind": "within", "model": ["a", "c"], "control": "b", "metric": "modes", "above": 7}
+    made = runs("a", HIGH) + runs("b", LOW)
+    shown = judge(made + runs("c", [7.5, 7.51, 7.52]), **spec)
+    assert shown.verdict == "shown"
+    assert "of a and c is above 7" in shown.text
+    assert "of 2 models the nearest to the edge, c, is 7.51 [" in shown.text
+    assert judge(made + runs("c", [6.5, 6.51, 6.52]), **spec).verdict == "not shown"
+    assert judge(made + runs("c", [6.9, 7.2, 7.5]), **spec).verdict == "undecided"
+    edge = judge(made + runs("c", [8.5, 8.51, 8.52]), **spec, below=8.6)
+    assert (edge.verdict, edge.estimate.value) == ("shown", pytest.approx(8.51))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +236,11 @@ def test_correlates_along_training_over_runs_and_with_a_loss(tmp_path):
     assert judge(made, **spec, against="kid", below=0.0).verdict == "not shown"
     assert "has both at three points" in judge(made, **spec, against="nothing").sentence
     assert "name either" in judge(made, **spec).sentence
+    control = [falling("gan", s, 1.0) for s in range(3)]
+    turned = [Result(r.run, tuple(replace(x, value=-x.value) if x.metric == "kid" else x for x in r.scores), None)
+              for r in control]  # fmt: skip
+    assert judge(made + turned, **spec, against="kid", control="gan").verdict == "shown"
+    assert judge(made + control, **spec, against="kid", control="gan").verdict == "not shown"
     ends = [result(f"m{i}", 0, {"frechet": i, "kid": i**2}) for i in range(8)]
     over = {"kind": "correlates", "metric": "frechet", "against": "kid", "along": "runs"}
     assert judge(ends, **over).verdict == "shown"

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
+from time import process_time
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
 from safetensors.numpy import save_file
 
+from genbench.bench import Published
 from genbench.errors import BadInput
 from genbench.finding import Claim
-from genbench.record import Asked, Record, Run, read_results, to_lines, write_run, write_scores
+from genbench.record import Asked, Record, Result, Run, read_records, read_results, to_lines, write_run, write_scores
 from genbench.report import Page, draw, report
-from genbench.report.page import markdown, tex
+from genbench.report.beside import side_by_side, together
+from genbench.report.figures import bill, ranks
+from genbench.report.figures import front as best_for_cost
+from genbench.report.front import front
+from genbench.report.page import markdown, parts, tex
 from genbench.report.tables import make_table
 from genbench.report.taxonomy import taxonomy
 from genbench.report.words import number
@@ -128,7 +136,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def pretended(kinds: list[str]):
     """Figures are only said to be drawn, which is quicker."""
-    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b""}
+    return lambda kind, data: kinds.append(kind) or {"png": kind.encode(), "pdf": b"", "svg": b""}
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +165,9 @@ def test_the_page_holds_everything(made):
         "Quality against cost", "Samples", "Losses", "<details>", "prefers-color-scheme", "12,345",
     ):  # fmt: skip
         assert said in html, said
-    assert "http" not in html.replace("http-equiv", "")
-    assert html.count("<table>") == 2
-    assert html.count('src="data:image/png;base64,') == 8
+    assert "http" not in html
+    assert html.count("<table") == 3  # of two tasks, and of who could be asked what
+    assert html.count('src="data:image/png;base64,') == 12
     assert html.index(">truth<") < html.index(">noise<") < html.index(">thief<") < html.index(">vae<")
     wanted = {
         "index.html",
@@ -170,8 +178,8 @@ def test_the_page_holds_everything(made):
         "tables/digits.tex",
         ".inputs",
     }
-    kinds, both = ("curves", "costs", "samples", "traces"), ("ring8", "digits")
-    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf")}
+    kinds, both = ("curves", "curves-seconds", "curves-flops", "costs", "samples", "traces"), ("ring8", "digits")
+    figures = {f"figures/{kind}-{task}.{end}" for kind in kinds for task in both for end in ("png", "pdf", "svg")}
     assert set(contents(made / "out")) == wanted | figures
 
 
@@ -193,6 +201,43 @@ def test_markdown_latex_csv_and_json_agree_with_the_records(made):
     lines = [json.loads(line) for line in (made / "out/records.jsonl").read_text().splitlines()]
     assert len(lines) == 42
     assert all({"asked", "status", "cost", "scores", "id"} <= line.keys() for line in lines)
+
+
+PRINTED = {
+    "source": "Someone, 2018 <1>, table 2.",
+    "protocol": "Theirs: another ring.",
+    "task": "ring8",
+    "metric": "frechet",
+    "values": {"noise": "9.8 ± 0.9", "vae": "23.80", "realnvp": "6.7"},
+}
+
+
+def test_published_numbers_stand_beside_ours_in_their_own_order(made, tmp_path, drawn):
+    """Printed: realnvp, noise, vae, of which the flow is the best here too, and the noise the worst by far."""
+    theirs = {"someone": TypeAdapter(Published).validate_python(PRINTED)}
+    results = read_results(made / "runs")
+    html = report(page(published=theirs), results, tmp_path / "out").read_text()
+    readme = (tmp_path / "out/README.md").read_text()
+    assert "Someone, 2018 &lt;1&gt;, table 2." in html
+    assert "Someone, 2018 &lt;1&gt;, table 2." in readme
+    lines = readme.split("## Published beside ours")[1].split("|--:|--:|\n")[1].splitlines()[:3]
+    assert [line.split(" | ")[1] for line in lines] == ["6.7", "9.8 ± 0.9", "23.80"]
+    value, half = make_table("ring8", MODELS, METRICS, results).cell("vae", "frechet[space=digits:0a1b2c]").text
+    assert lines[2] == f"| vae | 23.80 | {value} ± {half} |"
+    said = "Of 3 pairs of models that are printed apart, 2 stand in the same order here and 1 in the other"
+    assert said in html
+    assert said in readme
+    assert "Published" not in (made / "out/index.html").read_text()
+
+
+def test_published_numbers_without_a_score_of_ours(made, tmp_path, drawn):
+    theirs = TypeAdapter(Published).validate_python({**PRINTED, "values": {"gan": "1", "absent": "2"}})
+    elsewhere = theirs.model_copy(update={"task": "grid25"})
+    html = report(
+        page(published={"a": theirs, "b": elsewhere}), read_results(made / "runs"), tmp_path / "out"
+    ).read_text()
+    assert "no score" in html
+    assert "Of 0 pairs" in html
 
 
 def test_bold_is_for_what_may_be_best(made):
@@ -233,6 +278,7 @@ def test_what_codes_keep_is_drawn_byte_for_byte_the_same(tmp_path):
             "Reconstructions": {"real": real, "again": real.clip(0.2, 0.8)},
             "Codes": {"codes": noise.normal(size=(360, width)).astype("f"), "labels": noise.integers(10, size=360)},
             "Grid": {"rows": noise.uniform(size=(20, 20, 1, 8, 8)[: 5 if model == "vae" else 3]).astype("f")},
+            "Nearest": {"fake": real[:12], "train": real[12:24]},
             "Filters": {"filters": noise.normal(size=(20, 1, 8, 8)).astype("f")},
         }.items():
             save_file(tensors, folder / f"{kind}.safetensors")
@@ -241,10 +287,11 @@ def test_what_codes_keep_is_drawn_byte_for_byte_the_same(tmp_path):
         html = report(page(tasks=["digits"]), results, tmp_path / out).read_text()
     one = contents(tmp_path / "one")
     assert one == contents(tmp_path / "two")
-    for kind in ("reconstructions", "codes", "manifolds", "filters"):
+    for kind in ("reconstructions", "codes", "manifolds", "filters", "nearest"):
         assert one[f"figures/{kind}-digits.png"].startswith(b"\x89PNG")
     for said in (
         "Reconstructions on digits by real rows, vae, pca.", "Codes on digits by vae.",
+        "each with its nearest training row, of vae, pca.",
         "Decoded planes of codes on digits of vae.", "Filters on digits of vae, pca.",
     ):  # fmt: skip
         assert said in html, said
@@ -282,7 +329,7 @@ def test_nothing_changed_nothing_done_and_figures_only_where_data_changed(tmp_pa
         return report(page(**changes), read_results(tmp_path / "runs"), out).read_text()
 
     again()
-    assert len(drawn) == 8
+    assert len(drawn) == 12
     with monkeypatch.context() as patch:
         patch.setattr("genbench.report.page.html_page", lambda *_: pytest.fail("rendered again"))
         again()
@@ -349,7 +396,15 @@ def test_a_torn_evidence_file_is_named(tmp_path):
         report(page(), read_results(tmp_path / "runs"), tmp_path / "out")
 
 
-WICKED = ["<script>alert(1)</script>", r"$x_1$ & 100% #{\\frac}", "a|b`c*d[e](f)", "😀 ∑ ~^", "_quiet", "../../etc"]
+WICKED = [
+    "<script>alert(1)</script>",
+    r"$x_1$ & 100% #{\\frac}",
+    "a|b`c*d[e](f)",
+    "😀 ∑ ~^",
+    "_quiet",
+    "../../etc",
+    "\t[é] ħ·ÿ\x7f",
+]
 
 
 def test_names_are_escaped_everywhere(tmp_path, drawn):
@@ -357,7 +412,7 @@ def test_names_are_escaped_everywhere(tmp_path, drawn):
         write(tmp_path / "runs", name, name, 0, metrics=[name])
     made_of = page(question="<b>&</b> $", tasks=WICKED, models=WICKED, metrics=WICKED)
     html = report(made_of, read_results(tmp_path / "runs"), tmp_path / "out").read_text()
-    assert "<script>" not in html
+    assert html.count("<script") == 1  # what sorts and filters
     assert "&lt;script&gt;alert(1)" in html
     assert "<b>&amp;</b>" not in html
     assert "<b>ValueError" not in html
@@ -367,9 +422,9 @@ def test_names_are_escaped_everywhere(tmp_path, drawn):
     folders = {path.parent.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert folders == {".", "tables", "figures"}
     latex = "".join(path.read_text() for path in (tmp_path / "out/tables").glob("*.tex"))
-    assert "[U+1F600]" in latex
+    assert "{[}U+1F600{]}" in latex
     assert r"\$x\_1\$ \& 100\% \#\{" in latex
-    assert latex.isascii()
+    assert max(latex) <= "\u017f"
 
 
 def test_figures_take_any_name():
@@ -378,10 +433,13 @@ def test_figures_take_any_name():
     panel = {"key": "k", "title": r"$\frac", "unit": "%_$", "lines": lines}
     assert draw.draw("costs", {"panels": [panel], "palette": palette})["png"]
     plane = np.zeros((5, 2), np.float32)
-    assert draw.draw("samples", {"sheets": dict.fromkeys(WICKED, plane), "real": plane, "palette": palette})["pdf"]
+    planes = {WICKED[0]: [np.ones((3, 3), np.float32), np.zeros(2), np.ones(2)]}
+    sheets = {"sheets": dict.fromkeys(WICKED, plane), "real": plane, "palette": palette, "planes": planes}
+    assert draw.draw("samples", sheets)["pdf"]
 
 
 def test_escapes():
+    assert tex("[é] ħ") == "{[}é{]} {[}U+0127{]}"
     assert tex(r"a_b & 5% \x") == r"a\_b \& 5\% \textbackslash{}x"
     assert markdown("a|b\n<i>") == r"a\|b &lt;i&gt;"
 
@@ -396,3 +454,231 @@ def test_escapes():
 )  # fmt: skip
 def test_numbers_are_cut_where_their_interval_is(value, half, said):
     assert number(value, half) == said
+
+
+def test_a_page_is_made_again_from_its_own_records_alone(made, tmp_path, drawn):
+    """The same tables; only what needs the runs' evidence is missing, unless it is said where the runs lie."""
+    lines = made / "out/records.jsonl"
+    report(page(), read_records(lines, tmp_path / "nowhere"), tmp_path / "alone")
+    report(page(), read_records(lines, made / "runs"), tmp_path / "beside")
+    told, alone, beside = (contents(folder) for folder in (made / "out", tmp_path / "alone", tmp_path / "beside"))
+    for name in ("scores.csv", "records.jsonl", "tables/ring8.tex", "tables/digits.tex"):
+        assert told[name] == alone[name] == beside[name]
+    assert "samples" not in "".join(alone)
+    assert told["README.md"].partition(b"## ring8")[2] == beside["README.md"].partition(b"## ring8")[2] != b""
+
+
+def spoilt(made: Path, tmp_path: Path, spoil) -> Path:
+    """The records of a page with something done to the first, a finished run of the VAE."""
+    lines = (made / "out/records.jsonl").read_text().splitlines()
+    first, *rest = sorted(lines, key=lambda line: '"model": "vae"' not in line)
+    run = json.loads(first)
+    spoil(run)
+    path = tmp_path / "records.jsonl"
+    path.write_text("\n".join([json.dumps(run), *rest]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: run["scores"][0].pop("value"), r"records\.jsonl:1: value: Field required"),
+        (lambda run: run["scores"][0].update(value="good"), r"records\.jsonl:1: value: .*valid number"),
+        (lambda run: run.pop("asked"), r"records\.jsonl:1: not a run, it lacks asked"),
+        (lambda run: run.update(schema=99), r"records\.jsonl:1: schema 99"),
+        (lambda run: run["asked"].update(colour="red"), r"records\.jsonl:1: unknown field 'colour'"),
+    ],
+)
+def test_records_that_are_none_are_named_by_their_line(made, tmp_path, spoil, said):
+    with pytest.raises(BadInput, match=said):
+        read_records(spoilt(made, tmp_path, spoil), tmp_path)
+
+
+def test_two_runs_of_one_id_or_of_one_seed_are_refused(made, tmp_path, drawn):
+    path = made / "out/records.jsonl"
+    lines = path.read_text()
+    (tmp_path / "twice.jsonl").write_text(lines + lines.splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match=r"twice\.jsonl:43: a second run with the id digits-"):
+        read_records(tmp_path / "twice.jsonl", tmp_path)
+    again = spoilt(made, tmp_path, lambda run: (run["asked"].update(code="other"), run.update(id="other")))
+    again.write_text(lines + again.read_text().splitlines()[0] + "\n")
+    with pytest.raises(BadInput, match="on digits has two runs of seed 0"):
+        report(page(), read_records(again, tmp_path), tmp_path / "out")
+
+
+def test_a_value_that_is_no_number_is_a_reason(made, tmp_path, drawn):
+    path = spoilt(made, tmp_path, lambda run: run["scores"][-1].update(value=float("nan"), error=float("inf")))
+    html = report(page(), read_records(path, tmp_path), tmp_path / "out").read_text()
+    assert "not scored" in html
+    assert ">nan" not in html
+
+
+def test_records_that_are_not_there_are_one_clear_line(tmp_path):
+    with pytest.raises(BadInput, match="give a report's records"):
+        read_records(tmp_path / "none.jsonl", tmp_path)
+
+
+def test_rows_stand_in_families_and_columns_in_parts_that_a_page_holds(made):
+    results = read_results(made / "runs")
+    refs = {"vae": "baselines.autoencoding.vae:VAE", "pca": "baselines.linear.pca:PCA", "gan": "mine:GAN"}
+    results = [
+        replace(r, run=replace(r.run, asked=replace(r.run.asked, model_ref=refs.get(r.model, "a.autoencoding.b:C"))))
+        for r in results
+    ]
+    table = make_table("ring8", ["gan", "vae", "pca", "truth", "realnvp"], METRICS, results)
+    said = [(family, [row.model for row in rows]) for family, rows in table.groups]
+    assert said == [("", ["truth"]), ("mine", ["gan"]), ("autoencoding", ["vae", "realnvp"]), ("linear", ["pca"])]
+    assert [[i for i, _ in part] for part in parts(table)] == [[0, 1, 2, 3]]
+    wide = replace(table, columns=table.columns * 5, rows=[replace(r, cells=r.cells * 5) for r in table.rows])
+    assert len(parts(wide)) > 2
+    assert [i for part in parts(wide) for i, _ in part] == list(range(20))
+
+
+BARE = "\\documentclass{article}"
+PAPER = "\\documentclass[twocolumn,10pt]{article}\\usepackage[T1]{fontenc}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("pdflatex") is None, reason="no pdflatex")
+@pytest.mark.parametrize("top", [BARE, PAPER], ids=["bare", "two columns"])
+def test_latex_compiles_in_a_bare_article_and_in_a_paper(top, tmp_path, drawn):
+    """Wicked names and more columns than a page is wide among them; nothing sticks out of the page."""
+    models, metrics = [*WICKED, *MODELS], [*METRICS, *WICKED]
+    for model in models:
+        for task in ("ring8", WICKED[1]):
+            write(tmp_path / "runs", task, model, 0, metrics=metrics)
+    made_of = page(tasks=["ring8", WICKED[1]], models=models, metrics=metrics)
+    report(made_of, read_results(tmp_path / "runs"), tmp_path / "out")
+    tables = sorted((tmp_path / "out/tables").glob("*.tex"))
+    body = "".join(f"Words.\\input{{tables/{path.name}}}\n" for path in tables)
+    text = f"{top}\n\\usepackage{{booktabs,graphicx}}\n\\begin{{document}}\n{body}\\end{{document}}\n"
+    (tmp_path / "out/paper.tex").write_text(text)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    said = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, errors="replace")
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert "Overfull \\hbox" not in said.stdout
+    assert "Float too large" not in said.stdout
+    assert len(tables) == 2
+
+
+def traded(results, one: str, other: str):
+    """The same runs, with the scores of two models exchanged, seed by seed."""
+    scores = {(r.task, r.model, r.run.asked.seed): r.scores for r in results}
+    names = {one: other, other: one}
+    return [
+        replace(r, scores=scores[r.task, names.get(r.model, r.model), r.run.asked.seed]) for r in results
+    ]  # fmt: skip
+
+
+def test_the_answer_follows_the_records(made, tmp_path, drawn):
+    """The claim is shown; with the two models' scores exchanged it is not; with both alike nothing is decided."""
+    results = read_records(made / "out/records.jsonl", tmp_path)
+    alike = [
+        replace(r, scores=next(o.scores for o in results if (o.task, o.model) == (r.task, "vae") and
+                               o.run.asked.seed == (r.run.asked.seed + 1) % 3))
+        if r.model == "realnvp" else r for r in results
+    ]  # fmt: skip
+    one = page(findings={"flow": page().findings["flow"]})
+    said = {}
+    for name, runs in {"told": results, "traded": traded(results, "realnvp", "vae"), "alike": alike}.items():
+        report(one, runs, tmp_path / name)
+        said[name] = (tmp_path / name / "README.md").read_text()
+    assert "1 of 1 finding is shown.\n" in said["told"]
+    assert "- **shown**: realnvp beats vae on frechet (ring8): the gain is " in said["told"]
+    assert "0 of 1 finding is shown, 1 is not shown.\n" in said["traded"]
+    assert "- **not shown**: realnvp beats vae" in said["traded"]
+    assert "0 of 1 finding is shown, 1 is undecided.\n" in said["alike"]
+    low, high = map(float, re.search(r"the gain is \S+ \\\[(\S+), (\S+)\\\] over", said["alike"]).groups())
+    assert low < 0 < high
+
+
+def test_the_front_page_has_a_line_a_page(made, tmp_path, drawn):
+    results = read_records(made / "out/records.jsonl", tmp_path)
+    for name, question in (("one", "Who is best?"), ("two", "Is a|b?")):
+        report(page(name=name, question=question), results, tmp_path / name)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/README.md").write_text("# bare\n")
+    (tmp_path / "empty").mkdir()
+    lines = front(tmp_path).read_text().splitlines()[-3:]
+    assert lines[0] == "| [bare](bare/README.md) | bare |  |"
+    assert lines[1].startswith(
+        "| [one](one/README.md) | Who is best? | 1 of 2 findings are shown, 1 is undecided. **shown**"
+    )
+    assert lines[2].startswith(r"| [two](two/README.md) | Is a\|b? |")
+
+
+def test_two_pages_side_by_side(made, tmp_path):
+    """A page beside itself differs nowhere; beside one with two models exchanged, in those two."""
+    results = read_records(made / "out/records.jsonl", tmp_path)
+    same = [p for table in together(results, results) for p in table.pairs]
+    assert {p.way for p in same} == {""}
+    assert all(p.gap.startswith("0") for p in same)
+    other = [p for table in together(results, traded(results, "realnvp", "vae")) for p in table.pairs]
+    assert {p.model: p.way for p in other if p.column.metric == "frechet" and p.way} == {
+        "realnvp": "worse",
+        "vae": "better",
+    }
+    newer = [replace(r, scores=tuple(replace(s, version="2") for s in r.scores)) for r in results]
+    assert {p.why for t in together(results, newer) for p in t.pairs} == {"version 1 against 2"}
+    fewer = [replace(r, scores=tuple(replace(s, n=99) for s in r.scores)) for r in results]
+    assert {p.why for t in together(results, fewer) for p in t.pairs} == {"n 360 against 99"}
+    html = side_by_side(made / "out", made / "out/records.jsonl", tmp_path / "both").read_text()
+    assert "http" not in html
+    readme = (tmp_path / "both/README.md").read_text()
+    assert "| vae | frechet ↓ |" in readme
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(BadInput, match="tells of no run"):
+        side_by_side(made / "out", tmp_path / "empty.jsonl", tmp_path / "both")
+
+
+def test_the_pareto_front():
+    points = {"cheap": (1.0, 5.0), "good": (3.0, 1.0), "beaten": (4.0, 2.0), "tied": (2.0, 5.0), "middle": (2.0, 3.0)}
+    assert best_for_cost(points, lower=True) == ["cheap", "middle", "good"]
+    assert best_for_cost(points, lower=False) == ["cheap"]
+    assert best_for_cost({}, lower=True) == []
+
+
+def test_what_was_spent_at_a_share_of_the_budget():
+    run = Run(Asked("t", "m", 0, 1000), "ok", cost={"examples": 500, "seconds": 4.0, "flops": None})
+    result = Result(run, (), Path())
+    assert bill(result, 0.25, "examples") == 250
+    assert bill(result, 0.25, "seconds") == 2
+    assert bill(result, 1.0, "seconds") == 4, "a run that stopped early spent no more than all it spent"
+    assert bill(result, 1.0, "flops") is None
+
+
+def test_ranks_are_told_from_six_tasks_on(made, tmp_path):
+    results = read_records(made / "out/records.jsonl", tmp_path)
+    six = [
+        replace(r, run=replace(r.run, asked=replace(r.run.asked, task=f"{r.task}{i}")))
+        for r in results
+        for i in range(3)
+    ]
+    tasks = sorted({r.task for r in six})
+    tables = [make_table(task, MODELS, METRICS, six) for task in tasks]
+    palette = {m: i for i, m in enumerate(MODELS)}
+    assert ranks(tables[:5], palette) is None
+    figure = ranks(tables, palette)
+    assert [panel["title"] for panel in figure.data["panels"]] == ["frechet ↓", "modes ↑"]  # two densities are no field
+    assert set(figure.data["panels"][0]["scores"]) == {"vae", "gan", "realnvp", "pca"}
+    pytest.importorskip("scikit_posthocs")
+    one, two = (draw.draw("ranks", figure.data) for _ in range(2))
+    assert one == two
+    assert one["png"].startswith(b"\x89PNG")
+
+
+def test_500_runs_with_their_figures_drawn_before_take_less_than_six_seconds(made, tmp_path, drawn):
+    """Of the processor's time, so that a busy machine is not blamed."""
+    few = [r for r in read_records(made / "out/records.jsonl") if r.run.status == "ok" and r.run.asked.seed == 0]
+    many = [
+        replace(r, run=replace(r.run, asked=replace(r.run.asked, seed=i)))
+        for r in few
+        for i in range(500 // len(few) + 1)
+    ]
+    assert len(many) >= 500
+    report(page(), many, tmp_path / "out")
+    drawn.clear()
+    start = process_time()
+    report(page(question="Another?"), many, tmp_path / "out")
+    assert process_time() - start < 6
+    assert drawn == []

@@ -1,6 +1,7 @@
-"""One run: what is metered, what is left alone, and what becomes of one that goes wrong or is cut short."""
+"""One run: what is metered, what is left alone, and what becomes of one that goes wrong."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from baselines.play import Player, play
 from genbench import catalogue, checkpoint
 from genbench import run as running
 from genbench.budget import Budget, Stream
+from genbench.evidence import learnt
 from genbench.record import PARTIAL, Asked, Wanted, read_run, read_scores
 from genbench.task import Real, Rows, Spec, Task
 
@@ -72,6 +74,33 @@ def test_whole_is_charged_and_never_overdraws():
     assert len(stream.whole().x) == 100
     assert len(stream.whole().x) == 30
     assert stream.used == 130
+
+
+def test_a_query_is_paid_for_by_a_row_or_costs_one():
+    law = torch.distributions.Normal(0.0, 1.0)
+    stream = Stream(replace(toy(), log_prob=lambda x: law.log_prob(x).sum(1)), Budget(30))
+    x = next(stream.batches(10)).x.requires_grad_()
+    (slope,) = torch.autograd.grad(stream.query(x).sum(), x)
+    assert torch.equal(slope, -x)
+    assert stream.used == 10
+    stream.query(x[:3])
+    assert stream.used == 13
+    next(stream.batches(10))
+    stream.query(x[:4])
+    assert stream.used == 23
+    again = Stream(stream.task, stream.budget)
+    again.restore(stream.state())
+    assert len(again.query(x)) == 10
+    assert again.used == 27
+    assert len(again.query(x)) == 3
+    assert again.used == 30
+    with pytest.raises(NotImplementedError, match="the law of toy is not known"):
+        Stream(toy(), Budget(20)).query(x)
+
+
+def test_a_law_that_is_offered_is_asked_before_one_that_is_known():
+    stream = Stream(replace(toy(), log_prob=lambda x: x[:, 0], query=lambda x: x[:, 0] + 7), Budget(20))
+    assert stream.query(torch.zeros(2, 2)).tolist() == [7, 7]
 
 
 def test_rows_do_not_depend_on_what_the_model_draws_from_the_global_generator():
@@ -141,36 +170,35 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
     assert outcome(tmp_path / "a" / run.id)[0] != outcome(tmp_path / "a" / other.id)[0]
 
 
-# Cut short and taken up again
+def test_the_nearest_training_rows_are_kept_beside_pictures_alone(tmp_path):
+    """By brute force; the thief's are nearer than any other's: its samples themselves, but for their noise."""
+    gaps = []
+    rows = learnt(catalogue.load("tasks", "digits")()).x
+    for model in ("pca", "thief"):
+        run = running.run(asked(model, "digits", at=()), METRICS[:1], tmp_path)
+        kept = load_file(tmp_path / run.id / "evidence/1.00/Nearest.safetensors")
+        apart = (kept["fake"][:, None] - rows[None]).flatten(2).square().sum(2)
+        assert torch.equal(kept["train"], rows[apart.argmin(1)])
+        assert len(kept["fake"]) == 12
+        gaps.append(apart.min(1).values)
+    assert gaps[1].max() < gaps[0].min()
+    run = running.run(asked("pca", at=()), METRICS[:1], tmp_path)
+    assert not list((tmp_path / run.id).rglob("Nearest*"))
 
 
-class Cut(BaseException):
-    """A kill: nothing below catches it."""
-
-
-@pytest.mark.parametrize("model", ["vae", "gan", "wgan-gp"])
-@pytest.mark.parametrize("saves", [1, 2, 3])
-def test_a_killed_run_ends_in_the_same_bits(model, saves, tmp_path, monkeypatch):
-    whole = running.run(asked(model), METRICS, tmp_path / "whole")
-    real, count = checkpoint.save, []
-
-    def save_then_die(tree, path):
-        real(tree, path)
-        count.append(path)
-        if len(count) == saves:
-            raise Cut
-
-    monkeypatch.setattr(checkpoint, "save", save_then_die)
-    with pytest.raises(Cut):
-        running.run(asked(model), METRICS, tmp_path / "cut")
-    monkeypatch.undo()
-    assert (tmp_path / "cut" / f"{whole.id}{PARTIAL}").is_dir()
-    again = running.run(asked(model), METRICS, tmp_path / "cut")
-    assert again.status == "ok"
-    assert_same(tmp_path / "whole" / whole.id, tmp_path / "cut" / again.id)
-    costs = [read_run(tmp_path / name / whole.id).cost for name in ("whole", "cut")]
-    assert costs[0]["examples"] == costs[1]["examples"]
-    assert costs[0]["flops"] == costs[1]["flops"] is not None
+def test_a_density_is_kept_over_the_plane(tmp_path):
+    """The truth's has the ring's eight modes, one Gaussian's has one; a model with no density leaves none."""
+    for model, peaks in (("truth", 8), ("pca", 1), ("noise", 0)):
+        run = running.run(asked(model, at=()), METRICS[:1], tmp_path)
+        kept = tmp_path / run.id / "evidence/1.00/Plane.safetensors"
+        assert kept.exists() == (peaks > 0)
+        if peaks:
+            values = load_file(kept)
+            density = values["density"]
+            around = torch.nn.functional.max_pool2d(density[None], 3, stride=1, padding=1)[0]
+            assert int(((density == around) & (density > 0.05)).sum()) == peaks
+            assert density.max() == 1
+            assert torch.allclose((values["low"] + values["high"]) / 2, torch.zeros(2), atol=0.2)
 
 
 # Gone wrong
@@ -214,6 +242,15 @@ def test_a_new_metric_scores_old_evidence_without_the_model(tmp_path, monkeypatc
     assert [(score.metric, score.at) for score in scores if score.value is not None] == [
         ("frechet", 0.2), ("kid", 0.2), ("frechet", 0.5), ("kid", 0.5), ("frechet", 1.0), ("kid", 1.0),
     ]  # fmt: skip
+
+
+def test_each_checkpoint_is_compared_with_those_before_it_also_when_scored_anew(tmp_path):
+    run = running.run(asked("vae"), (Wanted("rotation"), Wanted("high_quality")), tmp_path)
+    first, *scores = [score for score in read_scores(tmp_path / run.id) if score.metric == "rotation"]
+    assert (first.at, first.value, first.why) == (0.2, None, "no samples of an earlier checkpoint are kept")
+    assert [(score.at, score.n) for score in scores] == [(0.5, 2000), (1.0, 4000)]
+    running.rescore(tmp_path / run.id, (Wanted("rotation"),), {"rotation": "next"})
+    assert [score for score in read_scores(tmp_path / run.id) if score.metric == "rotation"] == [first, *scores]
 
 
 def test_a_checkpoint_is_a_tree_again(tmp_path):

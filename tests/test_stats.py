@@ -87,8 +87,17 @@ def test_the_best_is_rarely_thought_beaten(spreads):
         best = stats.unbeaten(dict(zip("abcdef", table, strict=True)))
         kept += "a" in best
         sizes.append("f" in best)
-    assert kept / (REPEATS // 2) >= 0.85  # five pairs, each at 95 %, one of them a tie
+    assert kept / (REPEATS // 2) >= 0.95  # its tie with b alone can cost it the place, 2.5 % of the time
     assert np.mean(sizes) < 0.2  # nine spreads away: nearly always seen, even from three seeds
+
+
+def test_of_equal_models_hardly_one_is_thought_beaten():
+    """Each keeps its place with 97.5 %; pair by pair, without Holm, one in twelve lost it and 46 % of tables some."""
+    rng = np.random.default_rng(2)
+    tables = [stats.moderated(arms([0.0] * 10, [1.0] * 10, 3, rng)) for _ in range(REPEATS // 2)]
+    kept = [len(stats.unbeaten(dict(zip(range(10), table, strict=True)))) for table in tables]
+    assert np.mean(kept) / 10 >= 0.975
+    assert np.mean([k < 10 for k in kept]) <= 0.15
 
 
 def test_holm_by_hand():

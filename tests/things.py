@@ -1,13 +1,16 @@
 """Models that misbehave, each in one way, for the tests of what the harness makes of them."""
 
+import math
 import os
+import random
 import signal
 import time
 
+import numpy as np
 import torch
 from torch import nn
 
-from baselines.play import Player, play
+from baselines.play import Player, play, together
 
 
 class Base(nn.Module):
@@ -67,6 +70,51 @@ class Killed(Base):
 class Exits(Base):
     def fit(self, stream):
         os._exit(7)
+
+
+class Stages(Base):
+    """A preamble, a stage of plain batches, one of turns, rows between, one of all together; every generator used."""
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.register_buffer("scale", torch.ones(()))
+        self.net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(math.prod(spec.x.shape)), nn.Dropout(0.1))
+
+    def fit(self, stream):
+        def loss(x, y):
+            shift = random.random() + np.random.rand() + float(torch.rand(()))
+            return (self.net(x) * self.scale - self.mean.flatten() - shift).square().mean()
+
+        adam = torch.optim.Adam(self.parameters(), lr=0.01)
+        for x, _ in stream.batches(100, until=0.2):
+            self.scale = self.scale * 0.9 + 0.1 * x.std()
+        play(stream.batches(50, until=0.5), Player("one", loss, adam, turns=2), Player("two", loss, adam))
+        for x, _ in stream.batches(100, until=0.6):
+            self.scale = self.scale * 0.9 + 0.1 * x.std()
+        sgd = torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
+        fade = torch.optim.lr_scheduler.ExponentialLR(sgd, 0.99)
+        together(stream.batches(40), Player("three", loss, sgd, after=fade.step))
+
+
+class NaNSamples(Good):
+    def sample(self, n):
+        return torch.full((n, *self.shape), torch.nan)
+
+
+class Allocates(Base):
+    def fit(self, stream):
+        kept = []
+        while True:
+            kept.append(torch.ones(2**24))
+
+
+class Forks(Good):
+    """Leaves a child behind, which hangs."""
+
+    def fit(self, stream):
+        if os.fork() == 0:
+            time.sleep(10_000)
+        super().fit(stream)
 
 
 class Slow(Base):

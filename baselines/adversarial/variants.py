@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch.optim import RMSprop
+from torch.optim import SGD, RMSprop
 
 from baselines import objectives
 from baselines.adversarial.gan import GAN, adam
-from baselines.adversarial.layers import comparing, lipschitz, virtual
+from baselines.adversarial.layers import Point, comparing, lipschitz, slope, virtual
 from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
 from baselines.play import consensus, together
 
@@ -61,4 +61,26 @@ pacgan = partial(GAN, pack=2)  # Lin et al., 2018
 # How the generator is normalised, and how both move.
 
 gan_vbn = partial(GAN, generator=virtual)
-gan_consensus = partial(GAN, loop=partial(together, correct=consensus), optimizer=RMSprop)
+gan_unnormalised = partial(GAN, batch_norm=False)
+gan_alternating = partial(GAN, optimizer=RMSprop)
+gan_together = partial(gan_alternating, loop=together)
+gan_consensus = partial(gan_alternating, loop=partial(together, correct=consensus))
+gan_relaxed = partial(gan_alternating, loop=partial(together, correct=partial(consensus, own=0.0)))
+
+# Steps as long as the gradient is.
+
+gan_sgd = partial(GAN, optimizer=SGD)
+gan_minimax_sgd = partial(gan_sgd, objective=objectives.minimax)
+gan_minimax_sgd_noise = partial(gan_minimax_sgd, corrupt=partial(noisy, sigma=3.0))
+
+# The Dirac-GAN of Mescheder, Geiger & Nowozin, 2018: a point against a slope, which circle about their equilibrium.
+
+dirac_gan = partial(gan_minimax_sgd, generator=Point, critic=slope, rate=0.5)
+dirac_gan_together = partial(dirac_gan, loop=together)
+dirac_gan_consensus = partial(dirac_gan, loop=partial(together, correct=partial(consensus, gamma=1.0)))
+dirac_gan_relaxed = partial(dirac_gan, loop=partial(together, correct=partial(consensus, gamma=1.0, own=0.0)))
+dirac_gan_roth = partial(dirac_gan, penalty=partial(roth, variance=0.09))
+dirac_gan_noise = partial(dirac_gan, corrupt=partial(noisy, sigma=0.3, until=1e9))
+
+# What a critic is worth that no longer answers: the generator moves to where it was largest.
+gan_frozen = partial(GAN, freeze=0.1)

@@ -50,12 +50,12 @@ class AAE(nn.Module):
 
     def critic_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         drawn, codes = self.latent(len(x)), self.encode(x).detach()
-        return self.objective.critic(self.score(drawn), self.score(codes), drawn, codes)
+        return self.objective.critic(self.opinion(drawn), self.opinion(codes), drawn, codes)
 
     def encoder_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return self.objective.generator(self.score(self.encode(x)))
+        return self.objective.generator(self.opinion(self.encode(x)))
 
-    def score(self, z: Tensor) -> Tensor:
+    def opinion(self, z: Tensor) -> Tensor:
         return self.critic(z).squeeze(1)
 
     def fit(self, stream: Any) -> None:

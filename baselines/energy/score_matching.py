@@ -67,13 +67,13 @@ class ScoreMatching(nn.Module):
     def potential(self, y: Tensor, beta: float = 1.0) -> Tensor:
         return 0.5 * y.square().sum(1) + beta * self.net(y).squeeze(1)
 
-    def score(self, y: Tensor, beta: float = 1.0) -> Tensor:
+    def slope(self, y: Tensor, beta: float = 1.0) -> Tensor:
         with torch.enable_grad():
             y = y if y.requires_grad else y.detach().requires_grad_()
             return -torch.autograd.grad(self.potential(y, beta).sum(), y, create_graph=True)[0]
 
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return self.objective(self.score, self.preprocessing(x)[0])
+        return self.objective(self.slope, self.preprocessing(x)[0])
 
     def fit(self, stream: Any) -> None:
         self.preprocessing.standardise(stream.whole().x)
@@ -96,9 +96,9 @@ class ScoreMatching(nn.Module):
     def langevin(self, y: Tensor, beta: float) -> Tensor:
         """One leap of Hamiltonian dynamics, accepted by Metropolis' rule; no one size suits every beta: it is drawn."""
         size, momentum = 10 ** (2 * torch.rand(len(y), 1) - 2), torch.randn_like(y)
-        half = momentum + 0.5 * size * self.score(y, beta)
+        half = momentum + 0.5 * size * self.slope(y, beta)
         there = y + size * half
-        after = half + 0.5 * size * self.score(there, beta)
+        after = half + 0.5 * size * self.slope(there, beta)
         kinetic = 0.5 * (after.square() - momentum.square()).sum(1)
         rise = self.potential(there, beta) - self.potential(y, beta) + kinetic
         return torch.where((torch.rand_like(rise).log() < -rise)[:, None], there, y)

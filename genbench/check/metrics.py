@@ -52,11 +52,27 @@ def judged(fault: float) -> dict[str, Any]:
     return {"train": train, "labels": which, "real": blobs(N)[0], "fake": blobs(N)[0] + fault * torch.randn(N, D)}
 
 
+def path(fault: float) -> dict[str, Any]:
+    """A spiral: into the equilibrium, or out of it and without end where there is a fault."""
+    t = torch.arange(N, dtype=torch.float64)
+    radius = torch.exp((fault - 1) * t / 100)
+    points = torch.stack([radius * (t / 9).cos(), radius * (t / 9).sin()], 1)
+    return {"points": points, "paid": points.prod(1), "equilibria": torch.zeros(2, 2), "gaps": radius,
+            "average_gaps": radius / 2}  # fmt: skip
+
+
+def turns(fault: float) -> torch.Tensor:
+    """The powers of a rotation that also shrinks, or grows where there is a fault."""
+    A = (0.9 + fault / 10) * torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
+    return torch.stack([torch.linalg.matrix_power(A, t) for t in range(20)])
+
+
 MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     evidence.Samples: samples,
     evidence.Features: samples,
     evidence.Logits: logits,
     evidence.Symbols: symbols,
+    evidence.Visits: lambda fault: {"counts": 80 + (100 * fault * torch.eye(CLASSES)).long()},
     evidence.Draws: lambda fault: {"draws": symbols(fault)["draws"].clamp(min=0), "n": CLASSES},
     evidence.Copies: copies,
     evidence.Judged: judged,
@@ -81,8 +97,32 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
     },
     evidence.Grid: lambda fault: {"rows": torch.randn(6, 6, D).cumsum(0).cumsum(1)},
     evidence.Filters: lambda fault: {"filters": torch.randn(20, 1, 6, 6)},
+    evidence.Trace: lambda fault: {
+        "loss": 1 + (0.1 + fault) * torch.randn(N),
+        "norm": (0.1 + fault) * torch.rand(N),
+        "player": torch.zeros(N, dtype=torch.int64),
+    },
+    evidence.Batches: lambda fault: {"fake": torch.randn(50, 8, D) + fault * torch.randn(50, 1, D)},
+    evidence.Scores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
+    evidence.LipschitzScores: lambda fault: {"real": torch.randn(N) + fault, "fake": torch.randn(N - 50)},
+    evidence.Odds: lambda fault: {"known": (known := torch.randn(N)), "said": known + fault * torch.randn(N)},
+    evidence.Path: path,
+    evidence.Spread: lambda fault: {"jacobians": turns(fault)},
+    evidence.Field: lambda fault: {
+        "jacobians": turns(fault),
+        **{name: torch.randn(9, 2) for name in ("points", "ahead", "relaxed")},
+    },
     evidence.Codes: lambda fault: {"codes": (rows := blobs(N))[0] + 2 * fault * torch.randn(N, D), "labels": rows[1]},
     evidence.Pictures: lambda fault: {"real": torch.rand(N, 1, 6, 6), "fake": torch.rand(N, 1, 6, 6) / (1 + fault)},
+    evidence.PValues: lambda fault: {
+        "null": torch.rand(N, CLASSES) ** (1 + fault),
+        "far": torch.rand(N, CLASSES) ** (8 - 2 * fault),
+        "cells": torch.tensor([[100.0, 100.0 * (1 + i), 0.25, 1e-3 * (1 + fault)] for i in range(CLASSES)]),
+    },
+    evidence.Kernel: lambda fault: {
+        "kernel": fault / 4 * torch.eye(CLASSES) + (1 - fault / 4) * (fault * torch.arange(CLASSES)).softmax(0),
+        "law": torch.full((CLASSES,), 1 / CLASSES),
+    },
     evidence.PairedImages: lambda fault: {
         "real": (real := torch.rand(3, 1, 176, 176)),  # as large as five scales take
         "again": real + (0.1 + fault) * torch.randn(real.shape),

@@ -14,13 +14,32 @@ from genbench.budget import Budget, Stream, aside, seed_everything
 from genbench.catalogue import load
 from genbench.check import annealed
 from genbench.check.common import Check, hold
-from genbench.model import Autoencoder, Bounded, Decoder, Density, Detector, Encoder, Joint, Sampler, Unnormalised, can
+from genbench.model import (
+    Autoencoder,
+    Bounded,
+    Critic,
+    Decoder,
+    Density,
+    Detector,
+    Encoder,
+    Joint,
+    Mover,
+    Sampler,
+    Tester,
+    Unnormalised,
+    Walker,
+    can,
+)
 from genbench.run import built
 from genbench.task import Task
 
 EXAMPLES = 4_000
 TRIED_ON = ("ring8-wide", "digits", "digits-binary")
-OTHERWISE = "documents"  # for models of counts, which decline all of these
+OTHERWISE = ("documents", "cube", "quadratic-saddle", "rock-paper-scissors")  # for who declines all of these
+TESTS: dict[str, dict[str, Any]] = {  # a test is tried on symbols and on rows, of which it takes one
+    "laws of symbols": {"nulls": 1},
+    "laws of rows": {"kind": "shift", "n": (2,), "draws": (40,), "per": "draw", "nulls": 1},
+}
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
@@ -64,6 +83,10 @@ class ModelChecks:
         self.stream = Stream(self.task, Budget(EXAMPLES))
         self.model = fitted(self.build, self.stream)
         self.x = self.task.valid.x[:50]
+        noise = torch.Generator().manual_seed(0)
+        self.trials = [ask(noise) for trial in self.task.trials for ask in (trial.null, trial.alternative) * 20]
+        if self.trials:
+            self.asks(self.model)[Tester]()  # a test of symbols declines rows, and one of rows symbols
 
     def asks(self, model: Any) -> dict[type, Callable[[], Any]]:
         return {
@@ -76,6 +99,10 @@ class ModelChecks:
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
             Detector: lambda: model.filters(),
+            Critic: lambda: model.score(self.x[:8]),
+            Mover: lambda: model.path(),
+            Walker: lambda: model.kernel(),
+            Tester: lambda: torch.tensor([model.pvalue(*drawn) for drawn in self.trials]),
         }
 
     def checks(self) -> Iterator[Check]:
@@ -99,6 +126,10 @@ class ModelChecks:
             yield "encode: a row's code does not depend on its batch", partial(self.per_row, model.encode)
         if Decoder in offers:
             yield "decode(latent(n)) has the shape of rows", self.decodes
+        if Walker in offers:
+            yield "kernel: chances of moves, each row summing to one", self.moves
+        if Tester in offers:
+            yield "pvalue: from 0 to 1, and small by chance alone where nothing is to be found", self.pvalues
         if Detector in offers:
             yield "filters have the shape of rows", self.filters
         if Unnormalised in offers:
@@ -116,6 +147,9 @@ class ModelChecks:
                 yield "p(x | z) integrates to one", lambda: self.integrates(partial(annealed.given, model))
             within = partial(annealed.within, model, Bounded in offers)
             yield "the likelihood of rows that it makes up lies within its bounds", within
+        if Mover in offers:
+            yield "path: (t, d), from a row of the task, of legal moves", self.path
+            yield "a longer budget carries its path on, and no further than it pays for", self.goes_on
         if {Density, Autoencoder} <= offers:
             yield "decode(encode(x)) is x where no dimension is lost", self.inverts
 
@@ -197,6 +231,34 @@ class ModelChecks:
         x = self.model.filters()
         hold(x.shape[1:] == self.task.spec.x.shape, f"filters() has shape {tuple(x.shape)}")
 
+    def path(self) -> None:
+        x, game = self.model.path(), self.task.spec.game
+        hold(x.ndim == 2 and x.shape[1:] == self.task.spec.x.shape, f"path() has shape {tuple(x.shape)}")
+        hold(x.isfinite().all(), "path() is not finite")
+        begun = (x[0].float() - self.task.train.x).abs().amax(1).min()
+        hold(begun < 1e-6, f"it begins {float(begun):.3g} from the nearest row")
+        if game is not None and game.mixed:
+            off = max(float((move.sum(1) - 1).abs().max()) for move in game.moves(x[1:].double()))
+            hold(off < 1e-6 and x.min() >= 0, f"moves are no probabilities: off by {max(off, -float(x.min())):.3g}")
+
+    def goes_on(self) -> None:
+        whole = self.model.path()
+        part = fitted(self.build, Stream(self.task, Budget(EXAMPLES // 4))).path()
+        hold(torch.equal(whole[: len(part)], part), "with less to spend it went another way")
+        hold(len(whole) <= EXAMPLES, f"{len(whole)} places for {EXAMPLES} rows")
+
+    def moves(self) -> None:
+        kernel = self.model.kernel()
+        hold(kernel.ndim == 2 and len(kernel) == kernel.shape[1], f"kernel() has shape {tuple(kernel.shape)}")
+        hold(kernel.min() >= 0 and close(kernel.sum(1), torch.ones(len(kernel)).to(kernel), 1e-6), "no chances")
+
+    def pvalues(self) -> None:
+        with aside(self.model, 0):
+            p = self.asks(self.model)[Tester]()
+        hold(((p >= 0) & (p <= 1)).all(), f"p-values go from {float(p.min()):.3g} to {float(p.max()):.3g}")
+        small = int((p[::2] <= 0.05).sum())
+        hold(small <= 6, f"{small} of 20 p-values of the null are at most 0.05, which happens once in 30000 times")
+
     def inverts(self) -> None:
         with aside(self.model, 0):
             z = self.model.encode(self.x)
@@ -205,13 +267,20 @@ class ModelChecks:
             hold(close(again, self.x, 1e-3), f"off by {float((again - self.x).abs().max()):.2g}")
 
 
+def kinds_of_data(build: Any) -> dict[str, Callable[[], Task]]:
+    if can(build, Tester):
+        return {kind: partial(load("tasks", "laws"), **options) for kind, options in TESTS.items()}
+    return {name: load("tasks", name) for name in (*TRIED_ON, *OTHERWISE)}
+
+
 def model_checks(name: str) -> Iterator[Check]:
     """The checks of a model on every kind of data that it does not decline."""
     build, able = load("models", name), 0
-    for tried in (*TRIED_ON, OTHERWISE):
-        if tried == OTHERWISE and able:
+    kinds = kinds_of_data(build)
+    for tried, make in kinds.items():
+        if tried in OTHERWISE and able:
             break
-        task = load("tasks", tried)()
+        task = make()
         try:
             checks = ModelChecks(build, task)
         except NotImplementedError:
@@ -219,4 +288,4 @@ def model_checks(name: str) -> Iterator[Check]:
         able += 1
         for title, check in checks.checks():
             yield f"{tried}: {title}", check
-    yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join((*TRIED_ON, OTHERWISE))}")
+    yield "can be built on some kind of data", lambda: hold(able, f"declined {', '.join(kinds)}")

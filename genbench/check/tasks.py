@@ -90,7 +90,7 @@ def disjoint(task: Task) -> None:
     train = {tuple(row) for row in tables["train"][:5000].tolist()}
     for name in SPLITS[1:]:
         shared = sum(tuple(row) in train for row in tables[name][:5000].tolist())
-        if not isinstance(task.spec.x, Bits):
+        if not isinstance(task.spec.x, Bits) and not task.trials:
             hold(shared <= 0.01 * len(tables[name][:5000]), f"{shared} rows of {name} stand in train")
 
 

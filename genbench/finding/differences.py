@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Literal
 
 from pydantic import Field
 
 from genbench import stats
-from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Kind, Undecided, Window, joined, listed, spoken, unlike, values, within
 from genbench.record import Estimate, Result
 from genbench.stats import TAIL, Student
 
@@ -77,29 +78,34 @@ class Equals(Kind):
 
 
 class Within(Window):
-    """The metric of a model lies in a window, at the end of training, and that of each control outside of it."""
+    """The metric of each model lies in a window, at the end of training, and that of each control outside of it."""
 
     kind: Literal["within"]
-    model: str
+    model: str | list[str]
     control: str | list[str]
 
     def claim(self) -> str:
-        return f"{self.place} of {self.model} is {self.where()}, that of {joined(listed(self.control))} is not"
+        models = joined(listed(self.model))
+        return f"{self.place} of {models} is {self.where()}, that of {joined(listed(self.control))} is not"
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
-        means = {m: stats.mean(values(self.scores(results, m))) for m in (self.model, *listed(self.control))}
+        models = listed(self.model)
+        means = {m: stats.mean(values(self.scores(results, m))) for m in (*models, *listed(self.control))}
         for model, mean in means.items():
             if mean.n < 2:
                 raise Undecided(f"{model} has one run with {self.metric}, and one run has no spread")
-        mine, *others = (within(mean.estimate(), *self.bounds) for mean in means.values())
-        wanted = [mine, *(OPPOSITE[other] for other in others)]
-        verdict: Answer = "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
-        own, *rest = (spoken(mean.estimate(), "seed") for mean in means.values())
-        told = "".join(f", of {m} {said}" for m, said in zip(listed(self.control), rest, strict=True))
-        return verdict, means[self.model].estimate(), f"it is {own}{told}" + self.lost(results, *means)
+        inside = {m: within(mean.estimate(), *self.bounds) for m, mean in means.items()}
+        verdict = unlike([inside[m] for m in models], [inside[m] for m in listed(self.control)])
+        hardest = min(models, key=lambda m: self.room(means[m]))
+        it = "it" if len(models) == 1 else f"of {len(models)} models the nearest to the edge, {hardest},"
+        others = [f", of {m} {spoken(means[m].estimate(), 'seed')}" for m in listed(self.control)]
+        told = f"{it} is {spoken(means[hardest].estimate(), 'seed')}{''.join(others)}"
+        return verdict, means[hardest].estimate(), told + self.lost(results, *means)
 
-
-OPPOSITE: dict[Answer, Answer] = {"shown": "not shown", "not shown": "shown", "undecided": "undecided"}
+    def room(self, mean: Student) -> float:
+        """How far the interval of a mean is from the edges of the window; negative where it reaches beyond one."""
+        above, below = self.bounds
+        return min(inf if above is None else mean.low - above, inf if below is None else below - mean.high)
 
 
 class Ordered(Kind):

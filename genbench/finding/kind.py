@@ -57,6 +57,15 @@ def within(e: Estimate, above: float | None, below: float | None) -> Answer:
     return "not shown" if (above is not None and high < above) or (below is not None and low > below) else "undecided"
 
 
+OPPOSITE: dict[Answer, Answer] = {"shown": "not shown", "not shown": "shown", "undecided": "undecided"}
+
+
+def unlike(mine: Iterable[Answer], controls: Iterable[Answer]) -> Answer:
+    """Shown when the claim holds of all models and of none of their controls, not shown when any surely fails."""
+    wanted = [*mine, *(OPPOSITE[control] for control in controls)]
+    return "not shown" if "not shown" in wanted else "undecided" if "undecided" in wanted else "shown"
+
+
 class Kind(BaseModel):
     """What every kind of finding names. `metric` may be a record's key, so that it picks one set of options."""
 

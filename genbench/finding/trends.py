@@ -7,7 +7,7 @@ from math import log, nan
 from typing import Literal
 
 from genbench import stats
-from genbench.finding.kind import Answer, Undecided, Window, joined, listed, spoken, values, within
+from genbench.finding.kind import Answer, Undecided, Window, joined, listed, spoken, unlike, values, within
 from genbench.record import Estimate, Result, read_lines
 from genbench.stats import Student
 
@@ -17,11 +17,13 @@ class Trend(Window):
 
     model: str | list[str] | None = None
 
-    def who(self) -> str:
-        return joined(listed(self.model)) if self.model else "every model"
+    def who(self, model: str | list[str] | None = None) -> str:
+        named = model or self.model
+        return joined(listed(named)) if named else "every model"
 
-    def every(self, results: Sequence[Result]) -> list[Result]:
-        return [r for model in (listed(self.model) if self.model else [None]) for r in self.runs(results, model)]
+    def every(self, results: Sequence[Result], model: str | list[str] | None) -> list[Result]:
+        models: list[str | None] = [*listed(model)] if model else [None]
+        return [r for name in models for r in self.runs(results, name)]
 
     def verdict(self, e: Estimate, what: str, over: str) -> tuple[Answer, Estimate, str]:
         if e.low is None or not e.low <= (e.high if e.high is not None else nan):
@@ -63,7 +65,7 @@ class Slope(Trend):
         return float(value)
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
-        runs = self.every(results)
+        runs = self.every(results, self.model)
         if self.against == "at":
             slopes = [s.value for r in runs if (s := self.axes(self.curve(r).items())).n > 1]
             if not slopes:
@@ -76,17 +78,21 @@ class Slope(Trend):
 class Correlates(Trend):
     """Spearman's rank correlation of the metric with another, `against`, or with a player's loss, `loss`.
 
-    Along `training`, one correlation a run and the interval is over runs; over `runs`, one pair a finished run.
+    Along `training`, one correlation a run and the interval is over runs; over `runs`, one pair a finished run. Where
+    there is a `control`, its correlation must lie elsewhere.
     """
 
     kind: Literal["correlates"]
+    control: str | list[str] = ""
     against: str = ""
     loss: str = ""
     along: Literal["training", "runs"] = "training"
 
     def claim(self) -> str:
         other = self.against or f"the {self.loss}'s loss"
-        return f"the rank correlation of {self.place} with {other} along {self.along} of {self.who()} is {self.where()}"
+        control = f", that of {self.who(self.control)} is not" if self.control else ""
+        what = f"the rank correlation of {self.place} with {other} along {self.along}"
+        return f"{what} of {self.who()} is {self.where()}{control}"
 
     def losses(self, result: Result, at: Iterable[float]) -> dict[float, float]:
         """The player's mean loss since the checkpoint before."""
@@ -101,10 +107,16 @@ class Correlates(Trend):
         return made
 
     def settle(self, results: Sequence[Result]) -> tuple[Answer, Estimate, str]:
+        answer, estimate, why = self.correlation(results, self.model)
+        others = {control: self.correlation(results, control) for control in listed(self.control) if control}
+        told = "".join(f"; of {name}, {said}" for name, (_, _, said) in others.items())
+        return unlike([answer], [other for other, _, _ in others.values()]), estimate, why + told
+
+    def correlation(self, results: Sequence[Result], model: str | list[str] | None) -> tuple[Answer, Estimate, str]:
         if bool(self.against) == bool(self.loss) or (self.loss and self.along == "runs"):
             raise Undecided("name either another metric, as `against`, or along training a player, as `loss`")
         pairs: list[list[tuple[float, float]]] = []
-        for result in self.every(results):
+        for result in self.every(results, model):
             if self.along == "runs":
                 ends = [s for s in result.scores if s.split == "test"]
                 sides = [values(self.chosen(ends, metric)) for metric in ("", self.against)]
@@ -118,7 +130,7 @@ class Correlates(Trend):
             return self.verdict(stats.spearman(x, y), "correlation", "run")
         each = [stats.spearman(*zip(*run, strict=True)).value for run in pairs if len(run) > 2]
         if not (each := [rho for rho in each if rho == rho]):
-            raise Undecided(f"no run of {self.who()} has both at three points of training")
+            raise Undecided(f"no run of {self.who(model)} has both at three points of training")
         e = stats.mean(each).estimate()
         low, high = max(-1.0, e.low if e.low is not None else nan), min(1.0, e.high if e.high is not None else nan)
         return self.verdict(Estimate(e.value, e.error, e.n, low, high), "correlation", "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -175,27 +176,45 @@ def window(draws: int, n: int) -> tuple[int, int, int]:
     law = stats.pearson3(skew, mean, sd)
     low = max(0, math.floor(law.ppf(1e-12)) - 32)
     high = min(draws * (draws - 1) // 2, math.ceil(law.isf(1e-12)) + 32)
-    return low, 2 * ((high - low) // 2 + 1), math.ceil(8 * math.sqrt(draws)) + 16
+    return low, 2 * ((high - low) // 2 + 1), totals(draws)
+
+
+def totals(draws: int) -> int:
+    """How many totals of Poisson counts have a chance above rounding."""
+    return math.ceil(8 * math.sqrt(draws)) + 16
 
 
 @lru_cache(maxsize=64)
 def collision_law(draws: int, n: int) -> NDArray[np.float64]:
-    """The chances of low, low + 1, ... colliding pairs of uniform draws: counts are n Poisson ones of a given total.
+    """The chances of low, low + 1, ... colliding pairs of uniform draws."""
+    low, width, _ = window(draws, n)
+    return counts_law(lambda c: c * (c - 1) // 2, draws, ((n, 1 / n),), low, width)
 
-        P(K = k | sum = T)  ~  sum_t sum_w [ sum_c Poisson(c; T/n) exp(i (t c + w c(c-1)/2)) ]^n exp(-i (t T + w k))
 
-    over angles t and w of as many equal steps as totals, and numbers of pairs, must be told apart.
+def counts_law(
+    score: Callable[[NDArray[np.int64]], NDArray[np.int64]], draws: int, symbols: tuple[tuple[int, float], ...],
+    low: int, width: int,
+) -> NDArray[np.float64]:  # fmt: skip
+    """The chances of S = sum_i s(c_i) = low, low + 1, ..., low + width - 1 for counts c of draws, s whole, s(0) = 0.
+
+    `symbols` are (how many, the chance of each). Counts are Poisson ones of a given total:
+
+        P(S = k | sum = T)  ~  sum_t sum_w prod_i [ sum_c Poisson(c; T p_i) exp(i (t c + w s(c))) ] exp(-i (t T + w k))
+
+    over angles t and w of as many equal steps as totals, and values of S, must be told apart.
     """
-    low, width, length = window(draws, n)
-    rate = draws / n
-    c = np.arange(1, min(draws, math.ceil(rate + 10 * math.sqrt(rate) + 30)) + 1)
+    length = totals(draws)
     t = 2j * np.pi * np.arange(length)[:, None] / length
     w = 2j * np.pi * np.arange(width // 2 + 1) / width
-    terms = stats.poisson.pmf(c, rate)[:, None] * np.exp((c * (c - 1) // 2 % width)[:, None] * w)
-    less_one = np.exp(t * c) @ terms + math.expm1(-rate)  # the bracket less 1, which is small where n is large
-    with np.errstate(divide="ignore"):
-        size = np.log1p(np.maximum(2 * less_one.real + less_one.real**2 + less_one.imag**2, -1)) / 2
-    angle = np.arctan2(less_one.imag, 1 + less_one.real)
-    joint = np.exp(n * size) * np.exp(1j * n * angle - t * draws)
+    size, angle = 0.0, 0.0
+    for n, chance in symbols:
+        rate = draws * chance
+        c = np.arange(1, min(draws, math.ceil(rate + 10 * math.sqrt(rate) + 30)) + 1)
+        terms = stats.poisson.pmf(c, rate)[:, None] * np.exp((score(c) % width)[:, None] * w)
+        less_one = np.exp(t * c) @ terms + math.expm1(-rate)  # the bracket less 1, which is small where n is large
+        with np.errstate(divide="ignore"):
+            size += n * np.log1p(np.maximum(2 * less_one.real + less_one.real**2 + less_one.imag**2, -1)) / 2
+        angle += n * np.arctan2(less_one.imag, 1 + less_one.real)
+    joint = np.exp(size) * np.exp(1j * angle - t * draws)
     law = np.roll(np.fft.irfft(joint.mean(0).conj(), width), -(low % width))
     return law / law.sum()  # type: ignore[no-any-return]

@@ -15,11 +15,12 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
     "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
+    "svg": {"dpi": 300, "metadata": {"Date": None, "Creator": None}},
 }
 WIDTH = 7.2
 INK, FAINT = "#222222", "#9a9a9a"
@@ -33,7 +34,7 @@ STYLE: dict[str, Any] = {
     "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True, "grid.color": "#e6e6e6",
     "grid.linewidth": 0.5, "axes.axisbelow": True, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "xtick.major.size": 2.5, "ytick.major.size": 2.5, "legend.frameon": False, "lines.linewidth": 1.3,
-    "pdf.fonttype": 42, "svg.hashsalt": "genbench", "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42, "svg.hashsalt": "genbench", "svg.fonttype": "none", "figure.constrained_layout.use": True,
 }  # fmt: skip
 
 
@@ -152,9 +153,15 @@ def curves(data: dict[str, Any]) -> Canvas:
         scaled(ax, seen)
         ax.set_title(panel["title"])
         ax.set_ylabel(panel["unit"])
-        ax.xaxis.set_major_formatter(PercentFormatter(1))
-        ax.set_xlim(0, 1.03)
-    beneath(axes, "share of the budget")
+        spent = [x for m, line in panel["lines"].items() if m in palette for x in line["x"] if x > 0]
+        if spent and max(spent) > 30 * min(spent) and data["label"] != "training examples":
+            ax.set_xscale("log")
+            decades(ax.xaxis, max(spent) / min(spent))
+        else:
+            ax.set_xlim(0, 1.03 * max(spent, default=1.0))
+            if max(spent, default=1.0) >= 1e4:
+                ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    beneath(axes, data["label"])
     legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
     return canvas
 
@@ -167,6 +174,10 @@ def costs(data: dict[str, Any]) -> Canvas:
         for path in panel.get("paths", []):
             ends = [points[m] for m in path if m in points]
             ax.plot([p["x"] for p in ends], [p["y"] for p in ends], color=FAINT, linewidth=0.8, zorder=1)
+        best = [points[m] for m in panel.get("front", [])]
+        ax.plot(
+            [p["x"] for p in best], [p["y"] for p in best], color="#cccccc", linewidth=3, zorder=1, marker="o", ms=9
+        )
         for model, p in points.items():
             ax.errorbar(
                 p["x"],
@@ -202,6 +213,12 @@ def samples(data: dict[str, Any]) -> Canvas:
             continue
         ax.spines[:].set_visible(True)
         ax.spines[:].set_color("#cccccc")
+        if plane := data.get("planes", {}).get(model):
+            density, low, high = plane
+            half = (high - low) / (len(density) - 1) / 2  # a value is that of its square's middle
+            box = (low[0] - half[0], high[0] + half[0], low[1] - half[1], high[1] + half[1])
+            shade = {"cmap": "YlOrBr", "alpha": 0.8 * np.sqrt(density), "extent": box}  # white where there is none
+            ax.imshow(density, **shade, origin="lower", aspect="auto", zorder=0)
         ax.scatter(real[:, 0], real[:, 1], s=1.2, color="#c9c9c9", linewidths=0, rasterized=True)
         ax.scatter(
             fake[:, 0],
@@ -259,6 +276,31 @@ def codes(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def scaling(data: dict[str, Any]) -> Canvas:
+    """Lines over a logarithmic axis; where the other is logarithmic too, y = x besides."""
+    palette, panels = data["palette"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 0.68, 0.65)
+    for ax, panel in zip(axes, panels, strict=True):
+        for model, line in panel["lines"].items():
+            style = {"linestyle": dash(palette, model), "marker": marker(palette, model), "markersize": 3}
+            ax.plot(line["x"], line["y"], color=colour(palette, model), **style)
+        every = [x for line in panel["lines"].values() for x in line["x"]]
+        ax.set_xscale("log")
+        decades(ax.xaxis, max(every) / min(every))
+        for level in data["levels"]:
+            ax.axhline(level, color=FAINT, linestyle=":", linewidth=1, zorder=1)
+        if panel.get("log"):
+            scaled(ax, [y for line in panel["lines"].values() for y in line["y"]])
+            ax.plot([min(every), max(every)], [min(every), max(every)], color=FAINT, linestyle=":", linewidth=1)
+        else:
+            ax.set_ylim(-0.03, 1.03)
+        ax.set_title(panel["title"])
+        ax.set_ylabel(panel["unit"])
+    beneath(axes, data["label"])
+    legend(canvas, palette, (m for p in panels for m in p["lines"]), lines=True)
+    return canvas
+
+
 def traces(data: dict[str, Any]) -> Canvas:
     losses = data["losses"]
     canvas, axes = grid(len(losses), 4, 0.75, 0.2)
@@ -278,7 +320,63 @@ def traces(data: dict[str, Any]) -> Canvas:
     return canvas
 
 
+def ranks(data: dict[str, Any]) -> Canvas:
+    """Critical differences, as scikit-posthocs draws them."""
+    import pandas as pd
+    from scikit_posthocs import critical_difference_diagram, posthoc_nemenyi_friedman
+
+    panels, palette = data["panels"], data["palette"]
+    most = max(len(panel["scores"]) for panel in panels)
+    canvas = Canvas(figsize=(WIDTH, len(panels) * (0.55 + 0.13 * most)))
+    for ax, panel in zip(canvas.subplots(len(panels), squeeze=False).flat, panels, strict=True):
+        scores = pd.DataFrame(panel["scores"])
+        mean = scores.rank(axis=1, ascending=panel["lower"]).mean()
+        inks = {model: colour(palette, model) for model in panel["scores"]}
+        alike = posthoc_nemenyi_friedman(scores)
+        critical_difference_diagram(mean, alike, ax=ax, color_palette=inks, label_fmt_left="{label} ({rank:.2g}) ",
+                                    label_fmt_right=" {label} ({rank:.2g})")  # fmt: skip
+        low, high = ax.get_xlim()
+        ax.set_xlim(low - 0.25 * (high - low), high + 0.25 * (high - low))  # room for names
+        ax.set_title(panel["title"])
+        ax.grid(visible=False)
+    return canvas
+
+
+def fields(data: dict[str, Any]) -> Canvas:
+    points, panels = data["points"], data["panels"]
+    canvas, axes = grid(len(panels), 3, 1.05)
+    for ax, (title, arrows) in zip(axes, panels.items(), strict=True):
+        length = np.linalg.norm(arrows, axis=1)
+        heads = arrows / np.where(length > 1e-9 * length.max(), length, np.inf)[:, None]
+        ax.quiver(*points.T, *heads.T, length, cmap="viridis", pivot="mid", scale=22, width=0.006, headwidth=4)
+        ax.set_title(title)
+        ax.grid(visible=False)
+        ax.set_aspect("equal")
+    return canvas
+
+
+def paths(data: dict[str, Any]) -> Canvas:
+    palette, window = data["palette"], data["window"]
+    canvas, axes = grid(len(data["paths"]), 4, 1.1)
+    for ax, (model, points) in zip(axes, data["paths"].items(), strict=True):
+        if window:
+            low_x, low_y, high_x, high_y = window
+            ax.set(xlim=(low_x, high_x), ylim=(low_y, high_y))
+        else:
+            ax.plot([0, 1, 0.5, 0], [0, 0, 0.75**0.5, 0], color=FAINT, linewidth=0.8)
+            ax.set_axis_off()
+        ax.plot(*points.T, color=colour(palette, model), linewidth=0.7, rasterized=True)
+        ax.plot(*points[0], marker="o", markerfacecolor="white", color=INK, markersize=4)
+        ax.plot(*data["goals"].T, linestyle="", marker="*", color=INK, markersize=7)
+        ax.set_title(model)
+        ax.set_aspect("equal")
+    return canvas
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
-    "curves": curves, "costs": costs, "samples": samples, "reconstructions": reconstructions, "codes": codes,
-    "rates": costs, "manifolds": samples, "filters": samples, "traces": traces,
+    "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
+    "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
+    "traces": traces, "ranks": ranks, "nearest": reconstructions,
+    "fields": fields, "paths": paths,
+    "complexity": scaling, "powers": scaling,
 }  # fmt: skip

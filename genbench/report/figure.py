@@ -14,6 +14,7 @@ import numpy as np
 
 from genbench.record import digest
 
+FORMATS = ("png", "pdf", "svg")
 STYLE = sha256(Path(__file__).with_name("draw.py").read_bytes()).hexdigest()  # another way of drawing draws all anew
 
 
@@ -33,10 +34,11 @@ class Figure:
     caption: str
     alt: str
     data: dict[str, Any]
+    folded: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.kind}-{slug(self.task)}"
+        return f"{self.kind}-{slug(self.task)}" if self.task else self.kind
 
     @cached_property
     def fingerprint(self) -> str:

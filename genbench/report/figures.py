@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,70 +13,137 @@ import numpy as np
 
 from genbench.record import Result, read_lines
 from genbench.report.figure import Figure
-from genbench.report.sheets import codes, entrants, filters, manifolds, reconstructions, sheets
-from genbench.report.tables import REFERENCES, Table
+from genbench.report.plays import fields, paths
+from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
+from genbench.report.tables import ARROWS, REFERENCES, Table
+from genbench.report.trials import complexity, powers
 
 TRACE = 200  # points of a trace
+TASKS = 6  # fewer tell no ranks apart
 
 
 def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) -> list[Figure]:
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
-    kinds = (curves, costs, sheets, reconstructions, rates, codes, manifolds, filters, traces)
+    kinds = (
+        *(curves, costs, sheets, nearest, reconstructions, rates, codes, manifolds, filters),
+        *(complexity, powers, traces),
+    )
     made = [kind(table, runs) for kind in kinds]
+    made[1:1] = [curves(table, runs, spent) for spent in ("seconds", "flops")]
+    made[:0] = [fields(table, runs), paths(table, runs)]
     return [replace(figure, data={**figure.data, "palette": palette}) for figure in made if figure]
 
 
 def panels(table: Table) -> list[dict[str, Any]]:
     return [
-        {"key": c.key, "title": f"{c.metric} {c.arrow}".strip(), "unit": c.unit, "lines": {}}
+        {
+            "key": c.key,
+            "title": f"{c.metric} {c.arrow}".strip(),
+            "unit": c.unit,
+            "lower": c.better == "lower",
+            "lines": {},
+        }
         for c in table.columns
         if c.better != "neither" and c.sound
     ]
 
 
-def curves(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """Each metric against the share of the budget; the final test score ends a line where its n is the same."""
+SPENT = {"examples": ("training examples", 1.0), "seconds": ("seconds", 1.0), "flops": ("GFLOP", 1e9)}
+
+
+def curves(table: Table, runs: Sequence[Result], spent: str = "examples") -> Figure | None:
+    """Each metric against what was spent; the final test score ends a line where its n is the same."""
     made = panels(table)
+    label, scale = SPENT[spent]
     for panel in made:
-        found: dict[str, dict[float, list[float]]] = {}
-        scores = [(r.model, s) for r in runs for s in r.scores if s.key == panel["key"] and s.value is not None]
-        ns = {(s.split, s.n) for _, s in scores}
-        joined = len({n for _, n in ns}) == 1
-        for model, s in scores:
-            if s.split == "valid" or (joined and s.at == 1):
-                found.setdefault(model, {}).setdefault(s.at, []).append(s.value or 0.0)
+        found: dict[str, dict[float, list[tuple[float, float]]]] = {}
+        scores = [(r, s) for r in runs for s in r.scores if s.key == panel["key"] and s.value is not None]
+        joined = len({s.n for _, s in scores}) == 1
+        for r, s in scores:
+            x = 0.0 if r.model in REFERENCES else bill(r, s.at, spent)
+            if x is not None and (s.split == "valid" or (joined and s.at == 1)):
+                found.setdefault(r.model, {}).setdefault(s.at, []).append((x / scale, s.value or 0.0))
         for model, points in found.items():
-            at = sorted(points)
-            spans = [(sum(v) / len(v), min(v), max(v)) for v in (points[a] for a in at)]
-            panel["lines"][model] = {"x": at, **dict(zip(("y", "low", "high"), zip(*spans, strict=True), strict=True))}
+            xs, ys = zip(*(zip(*points[at], strict=True) for at in sorted(points)), strict=True)
+            panel["lines"][model] = {
+                "x": [sum(x) / len(x) for x in xs], "y": [sum(y) / len(y) for y in ys],
+                "low": [min(y) for y in ys], "high": [max(y) for y in ys],
+            }  # fmt: skip
     made = [p for p in made if any(len(line["x"]) > 1 for m, line in p["lines"].items() if m not in REFERENCES)]
-    return _figure(
-        "curves", table, "Learning curves", made,
-        "Each score against the share of the budget spent, on validation rows; where a line reaches 100 % its last "
-        "point is on test rows of the same n. Lines are means over seeds, bands their range.",
+    shared = "" if spent == "examples" else f" The {label} at a point are the run's own, in proportion to its examples."
+    drawn = _figure(
+        "curves" if spent == "examples" else f"curves-{spent}", table, f"Learning curves against {label}", made,
+        f"Each score against the {label} spent, on validation rows; where a line reaches the whole budget its last "
+        f"point is on test rows of the same n. Lines are means over seeds, bands their range.{shared}",
     )  # fmt: skip
+    return drawn and replace(drawn, data={**drawn.data, "label": label}, folded=spent != "examples")
+
+
+def bill(result: Result, at: float, spent: str) -> float | None:
+    """What a run had spent at a share of its budget; None where that was not counted."""
+    examples, whole = result.run.cost.get("examples"), result.run.cost.get(spent)
+    if not examples or whole is None:
+        return None
+    return whole * min(1.0, at * result.run.asked.examples / examples)
 
 
 def costs(table: Table, runs: Sequence[Result]) -> Figure | None:
-    """Each metric against training seconds."""
+    """Each metric against training seconds, and the models that no other betters in both."""
     made = panels(table)
     seconds: dict[str, list[float]] = {}
     for r in runs:
-        if r.run.status == "ok" and (spent := r.run.cost.get("seconds")):
+        if r.run.status == "ok" and r.run.cost.get("examples") and (spent := r.run.cost.get("seconds")):
             seconds.setdefault(r.model, []).append(spent)
     for panel in made:
         for row in table.rows:
             cell = table.cell(row.model, panel["key"])
             if cell and cell.mean and (row.reference or row.model in seconds):
-                bill = seconds.get(row.model, [0.0])
-                x = sum(bill) / len(bill)
+                own = seconds.get(row.model, [0.0])
+                x = sum(own) / len(own)
                 panel["lines"][row.model] = {"x": x, "y": cell.mean.value, "half": cell.half or 0.0}
+        points = {m: (p["x"], p["y"]) for m, p in panel["lines"].items() if m not in REFERENCES}
+        panel["front"] = front(points, lower=panel["lower"])
     made = [p for p in made if set(p["lines"]) - set(REFERENCES)]
     return _figure(
         "costs", table, "Quality against cost", made,
-        "Each final score against the seconds of training that it took; bars are 95 % intervals over seeds.",
+        "Each final score against the seconds of training that it took; bars are 95 % intervals over seeds. The line "
+        "joins the Pareto front: the models that no other matches in both score and seconds.",
     )  # fmt: skip
+
+
+def front(points: Mapping[str, tuple[float, float]], lower: bool) -> list[str]:
+    """The names of the points (cost, score) that no other matches in both, cheapest first."""
+    sign = 1 if lower else -1
+    kept: list[str] = []
+    best = inf
+    for name, (_, score) in sorted(points.items(), key=lambda item: (item[1][0], sign * item[1][1], item[0])):
+        if sign * score < best:
+            kept.append(name)
+            best = sign * score
+    return kept
+
+
+def ranks(tables: Sequence[Table], palette: dict[str, int]) -> Figure | None:
+    """The mean rank of each model over the tasks, by every metric that scored the same models on six or more."""
+    panels: dict[str, dict[str, Any]] = {}
+    metrics = dict.fromkeys((c.metric, c.arrow) for t in tables for c in t.columns if c.better != "neither" and c.sound)
+    for metric, arrow in metrics:
+        scores: dict[str, dict[str, float]] = {}
+        for table, column in ((t, c) for t in tables for c in t.columns if c.metric == metric):
+            for row in (row for row in table.rows if not row.reference):
+                if (cell := table.cell(row.model, column.key)) and cell.mean:
+                    scores.setdefault(row.model, {})[table.task] = cell.mean.value
+        tasks = [t.task for t in tables if any(t.task in own for own in scores.values())]
+        whole = {model: [own[t] for t in tasks] for model, own in scores.items() if len(own) == len(tasks)}
+        if len(tasks) >= TASKS and len(whole) > 2:
+            panels[metric] = {"title": f"{metric} {arrow}", "lower": arrow == ARROWS["lower"], "scores": whole}
+    return Figure(
+        "ranks", "", "Ranks over the tasks",
+        "The mean rank of each model over the tasks, 1 the best; a bar joins models that Nemenyi's test after "
+        "Friedman's does not tell apart at 5 % (Demšar, 2006). Models that lack a task are left out.",
+        f"Mean ranks by {', '.join(panels)}.", {"panels": list(panels.values()), "palette": palette},
+    ) if panels else None  # fmt: skip
 
 
 def rates(table: Table, runs: Sequence[Result]) -> Figure | None:

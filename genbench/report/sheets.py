@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from genbench.errors import BadInput
 from genbench.record import Result
 from genbench.report.figure import Figure
-from genbench.report.tables import Table, final
+from genbench.report.tables import REFERENCES, Table, final
 
 SHEET, STRIP, POINTS = 64, 16, 1000  # images of a sheet and of a strip, points of a plane
 
@@ -39,6 +39,7 @@ def kept(result: Result, kind: str, *names: str) -> list[np.ndarray]:
 def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
     """The first samples of each entrant's first run: images as grids, planes as points over the real rows."""
     shown: dict[str, np.ndarray] = {}
+    planes: dict[str, list[np.ndarray]] = {}
     real: np.ndarray | None = None
     seeds = set()
     for model, run in entrants(table, runs):
@@ -49,16 +50,38 @@ def sheets(table: Table, runs: Sequence[Result]) -> Figure | None:
         seeds.add(run.run.asked.seed)
         if model not in ("noise", "thief"):
             shown[model] = pair[1]
+            if plane := kept(run, "Plane", "density", "low", "high"):
+                planes[model] = plane
     if real is None or not shown:
         return None
     if "truth" not in shown:
         shown = {"real rows": real, **shown}
     flat = real.ndim == 2
-    what = "Samples in colour over real rows in grey" if flat else f"The first {SHEET} samples of each, unselected"
+    shade = ", shaded where a model says that its density is" if planes else ""
+    what = (
+        f"Samples in colour over real rows in grey{shade}" if flat else f"The first {SHEET} samples of each, unselected"
+    )
     return Figure(
         "samples", table.task, "Samples", f"{what}; seed {', '.join(map(str, sorted(seeds)))}.",
-        f"Samples on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": real if flat else None},
+        f"Samples on {table.task} of {', '.join(shown)}.",
+        {"sheets": shown, "real": real if flat else None, "planes": planes},
     )  # fmt: skip
+
+
+def nearest(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """Samples, and beneath each the training row that is nearest to it."""
+    shown: dict[str, np.ndarray] = {}
+    for model, run in entrants(table, runs):
+        pair = kept(run, "Nearest", "fake", "train")
+        if model not in REFERENCES and pair and pictures(pair[0]):
+            shown[model], shown[f"nearest to\n{model}"] = (_bytes(x) for x in pair)
+    return Figure(
+        "nearest", table.task, "The nearest training rows",
+        "The first samples of each model, and beneath each the training row that is nearest to it, as their numbers "
+        "lie; first seed.",
+        f"Samples on {table.task}, each with its nearest training row, of {', '.join(list(shown)[::2])}.",
+        {"strips": shown},
+    ) if shown else None  # fmt: skip
 
 
 def drawable(x: np.ndarray) -> bool:
@@ -129,8 +152,10 @@ def filters(table: Table, runs: Sequence[Result]) -> Figure | None:
 
 
 def first(rows: Any) -> np.ndarray:
-    """The first rows of a slice, which no more than those are read of."""
+    """The first rows of a slice, which no more than those are read of; none of what is empty, which has no slices."""
     shape = rows.get_shape()
+    if not shape[0]:
+        return np.empty(shape, np.float32)
     return np.asarray(rows[: min(POINTS if len(shape) < 3 else SHEET, shape[0])], np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import isfinite, sqrt
 
 from genbench import stats
@@ -110,6 +111,7 @@ class Row:
     reference: bool
     cells: list[Cell]
     costs: list[str]
+    family: str = ""
 
 
 @dataclass
@@ -120,8 +122,51 @@ class Table:
     absent: list[tuple[str, str]]
     costs: tuple[str, ...] = tuple(label for label, _ in COSTS.values())
 
+    @property
+    def groups(self) -> list[tuple[str, list[Row]]]:
+        """The references, then family by family."""
+        return [(family, list(rows)) for (_, family), rows in groupby(self.rows, lambda r: (r.reference, r.family))]
+
+    @property
+    def families(self) -> bool:
+        return any(row.family for row in self.rows)
+
     def cell(self, model: str, key: str) -> Cell | None:
         return next((c for row in self.rows if row.model == model for c in row.cells if c.column.key == key), None)
+
+
+@dataclass
+class Asked:
+    model: str
+    family: str
+    marks: list[tuple[int, str]]
+
+
+@dataclass
+class Matrix:
+    """Which models could be scored by which metrics: on how many tasks, and why not on the others."""
+
+    metrics: list[str]
+    rows: list[Asked]
+
+
+def matrix(tables: Sequence[Table]) -> Matrix:
+    metrics = list(dict.fromkeys(c.metric for table in tables for c in table.columns))
+    rows: dict[str, Asked] = {}
+    for row in (row for table in tables for row in table.rows if not row.reference):
+        asked = rows.setdefault(row.model, Asked(row.model, row.family, [(0, "")] * len(metrics)))
+        for i, metric in enumerate(metrics):
+            cells = [c for c in row.cells if c.column.metric == metric]
+            count, why = asked.marks[i]
+            reasons = "; ".join(unique([why, *(c.why for c in cells)]))
+            asked.marks[i] = (count + any(c.mean is not None for c in cells), reasons)
+    return Matrix(metrics, list(rows.values()))
+
+
+def family(ref: str) -> str:
+    """The folder that holds a model's file; of a package of one file, the package."""
+    package, _, module = ref.partition(":")[0].rpartition(".")
+    return package.rpartition(".")[2] or module
 
 
 def final(result: Result) -> list[Record]:
@@ -155,10 +200,13 @@ def make_table(task: str, models: Sequence[str], metrics: Sequence[str], results
     keys = sorted(by_key, key=lambda key: (metrics.index(by_key[key][0].metric), key))
     empty = [key for key in keys if all(r.value is None for r in by_key[key])]
     columns = [make_column(key, by_key[key]) for key in keys if key not in empty]
-    order = [m for m in REFERENCES if m in models] + [m for m in models if m not in REFERENCES]
+    families = {r.model: family(r.run.asked.model_ref) for r in results if r.model not in REFERENCES}
+    rank = {name: i for i, name in enumerate(dict.fromkeys(families.get(m, "") for m in models if m not in REFERENCES))}
+    order = [m for m in REFERENCES if m in models]
+    order += sorted((m for m in models if m not in REFERENCES), key=lambda m: rank[families.get(m, "")])
     rows = [
-        Row(model, model in REFERENCES, [make_cell(model, c, runs[model]) for c in columns], costs(runs[model]))
-        for model in order
+        Row(m, m in REFERENCES, [make_cell(m, c, runs[m]) for c in columns], costs(runs[m]), families.get(m, ""))
+        for m in order
     ]
     emphasise(columns, rows)
     return Table(task, columns, rows, [(key, "; ".join(unique(r.why for r in by_key[key]))) for key in empty])

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from genbench.checkpoint import save_whole
+from genbench.errors import Stopped
 
 LIMIT = 4 << 30
 
@@ -47,7 +48,7 @@ def seen(space: Looks, x: Tensor) -> dict[str, Tensor]:
     kept = read(file)
     if kept is None:
         kept = space.look(x)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Stopped):
             save_whole(kept, file, {"content": hashed(kept)})
             prune(file.parent)
     return {name: value.to(x.device) for name, value in kept.items()}

@@ -19,6 +19,7 @@ from genbench.errors import BadInput
 from genbench.task import Labels, Real, Rows, Spec, Task, splits
 from genbench.tasks import images, on_cpu
 from genbench.tasks.arrays import Arrays, rows
+from genbench.tasks.tables import OnDisk, Table, spooled
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"  # not its Python version: that is pickles
 CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -150,15 +151,16 @@ def official(name: str, tables: Sequence[Tensor], size: int | None, files: Seque
     learnt, held = parts
     few, half = min(5_000, len(learnt) // 10), len(held) // 2
     spec = Spec(Real(tuple(learnt.x.shape[1:]), 0.0, 1.0, 256), Labels(10))
-    train = unit(learnt[few:])
-    valid, test, spare = (unit(rows).dequantised(spec.x, noise) for rows in (learnt[:few], held[:half], held[half:]))
+    cut = (learnt[few:], learnt[:few], held[:half], held[half:])
+    train, *rest = (Rows(edges(rows.x), rows.y) for rows in cut)
+    valid, test, spare = (rows.dequantised(spec.x, noise) for rows in rest)
     note = images.told([images.shape_of(tables[0])], size)
     return Task(name, spec, train, valid, test, spare, sources=tuple(files), note=note)
 
 
-def unit(rows: Rows) -> Rows:
+def edges(x: Tensor) -> Tensor:
     """Bytes as the lower edges of 256 cells of [0, 1)."""
-    return Rows(rows.x.float().div_(256), rows.y)
+    return x.float().div_(256)
 
 
 def divided(name: str, kind: Real, rows: Rows, held: Sequence[int | None], files: Sequence[Path], note: str) -> Task:
@@ -186,9 +188,10 @@ def folder(
     Hidden files are passed over, transparency is dropped. BadInput names what cannot be read.
     """
     root = Path(path).expanduser()
-    x, files, note = images.stacked(root, size)
-    kind = Real(tuple(x.shape[1:]), 0.0, 1.0, 256)
-    return divided(f"folder:{root.resolve().name}", kind, unit(Rows(x)), (valid, test, spare), (root, *files), note)
+    table, files, note = images.stacked(root, size)
+    kind = Real(table.rows.shape[1:], 0.0, 1.0, 256)
+    rows = OnDisk(table, edges, None)
+    return divided(f"folder:{root.resolve().name}", kind, rows, (valid, test, spare), (root, *files), note)
 
 
 @on_cpu
@@ -208,12 +211,26 @@ def npz(
     kept = Arrays(file)
     if "x" not in kept.names:
         raise BadInput(f"{file}: no array named x, only {', '.join(kept.names) or 'nothing'}")
-    found = kept["x"]
-    found, note = rows(f"{file}: x", found.float() if found.is_floating_point() else found, size)
-    y = labels(file, kept["y"] if "y" in kept.names else None, len(found))
-    shape, bytes_ = tuple(found.shape[1:]), found.dtype == torch.uint8
-    kind, seen = (Real(shape, 0.0, 1.0, 256), unit(Rows(found, y))) if bytes_ else (Real(shape), Rows(found, y))
-    return divided(file.name, kind, seen, (valid, test, spare), (file,), note)
+    table = kept.table("x")
+    y = labels(file, kept["y"] if "y" in kept.names else None, len(table))
+    what = f"{file}: x"
+
+    def checked(x: Tensor) -> tuple[Tensor, str]:
+        return rows(what, x.float() if x.is_floating_point() else x, size)
+
+    first, note = checked(next(table.parts(), table[:0]))
+    shape = tuple(first.shape[1:])
+    if first.dtype != torch.uint8:
+        for part in table.parts():
+            checked(part)
+        seen = OnDisk(table, Tensor.float, y)
+        return divided(file.name, Real(shape), seen, (valid, test, spare), (file,), note)
+    if size is None:
+        seen = OnDisk(table, lambda x: edges(images.channels_first(what, x)), y)
+    else:
+        resized = spooled(checked(part)[0] for part in table.parts())
+        seen = OnDisk(Table(resized, (len(table), *shape)), edges, y)
+    return divided(file.name, Real(shape, 0.0, 1.0, 256), seen, (valid, test, spare), (file,), note)
 
 
 def labels(file: Path, y: Tensor | None, n: int) -> Tensor | None:

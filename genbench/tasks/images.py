@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import BadInput
+from genbench.tasks.tables import Table, pictures
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 LOSSY = {".jpg", ".jpeg"}
@@ -28,18 +29,21 @@ def below(root: Path) -> list[Path]:
         raise BadInput(f"cannot read {error.filename}: {error.strerror}")
 
     inside = root.resolve()
-    files: dict[Path, Path] = {}
+    files: dict[str, str] = {}  # there may be a million
     for here, folders, names in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(here, name) for name in (*folders, *sorted(names)) if not name.startswith(".")):
-            real = path.resolve()
-            if path.is_symlink() and not real.is_relative_to(inside):
-                raise BadInput(f"{path}: a link that leaves {root}; copy what it points to, or remove it")
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+        place = os.path.realpath(here)
+        for name in (name for name in (*folders, *sorted(names)) if not name.startswith(".")):
+            path, real = os.path.join(here, name), os.path.join(place, name)
+            if os.path.islink(path):
+                real = os.path.realpath(path)
+                if not Path(real).is_relative_to(inside):
+                    raise BadInput(f"{path}: a link that leaves {root}; copy what it points to, or remove it")
+            if os.path.splitext(name)[1].lower() in SUFFIXES and os.path.isfile(path):
                 files.setdefault(real, path)
     if not files:
         raise BadInput(f"{root}: no images below it ({', '.join(sorted(SUFFIXES))})")
-    return sorted(files.values())
+    return sorted(map(Path, files.values()))
 
 
 def decoded(file: Path) -> Tensor:
@@ -62,30 +66,30 @@ def decoded(file: Path) -> Tensor:
     return torch.from_numpy(pixels[..., :1] if grey else pixels).permute(2, 0, 1)
 
 
-def stacked(root: Path, size: int | None) -> tuple[Tensor, list[Path], str]:
+def stacked(root: Path, size: int | None) -> tuple[Table, list[Path], str]:
     """All images below a folder as bytes (n, c, h, w), their files, and what was done to them in words.
 
     Grey when all of them are, else colour. BadInput where sizes are mixed and no `size` is given.
     """
     files = below(root)
-    rows: list[Tensor] = []
     shapes: dict[tuple[int, int], Path] = {}
-    for file in files:
+
+    def read(file: Path) -> Tensor:
         image = decoded(file)
         shapes.setdefault(shape_of(image), file)
         if size is None and len(shapes) > 1:
             (a, first), (b, second) = shapes.items()
             two = f"{first} is {a[0]}x{a[1]} pixels, {second} is {b[0]}x{b[1]}"
             raise BadInput(f"{root}: mixed sizes: {two}; give a `size` (`--resize` of score) and all are resized to it")
-        rows.append(resized(image, size))
-    channels = max(len(image) for image in rows)
-    return torch.stack([image.expand(channels, -1, -1) for image in rows]), files, told(list(shapes), size)
+        return resized(image, size)
+
+    return pictures(map(read, files)), files, told(list(shapes), size)
 
 
 def channels_first(what: str, x: Tensor) -> Tensor:
     """Bytes as (n, c, h, w). BadInput when the dimensions cannot be told apart."""
     first, last = (x.ndim == 4 and x.shape[i] in (1, 3) for i in (1, 3))
-    if x.ndim not in (3, 4) or not x.numel() or (x.ndim == 4 and first == last):
+    if x.ndim not in (3, 4) or 0 in x.shape[1:] or (x.ndim == 4 and first == last):
         raise BadInput(f"{what} is bytes of shape {tuple(x.shape)}: not (n, h, w), nor that with 1 or 3 channels")
     if x.ndim == 3:
         return x[:, None]

@@ -1,16 +1,19 @@
 """Modes, their share and their number, against answers that are known without them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from laws import held, spread, uniform
 
+from genbench.catalogue import load
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Symbols
-from genbench.metrics import effective_symbols, high_quality, mode_kl, modes, support_size
+from genbench.evidence import Exam, Samples, Symbols, Visits
+from genbench.metrics import effective_symbols, high_quality, imbalance, mode_kl, modes, rotation, support_size
 from genbench.metrics.support import closest, neighbours
+from genbench.spaces.pixels import Pixels
 
 
 def test_modes_at_the_usual_threshold():
@@ -123,6 +126,23 @@ def test_effective_symbols_by_hand():
         effective_symbols([4, -1])
 
 
+def test_imbalance_by_hand():
+    """Of counts 3, 1, 0 and 0 of equal modes, and of the same where that is their weight; draws of no mode are out."""
+    assert imbalance([0, 0, 0, 1], uniform(4)).value == pytest.approx(0.5)
+    assert imbalance([0, -1, 0, 0, 1, -1], [0.75, 0.25]).value == 0
+    assert imbalance([0, -1, 0, 0, 1, -1], uniform(2)).n == 4
+    assert imbalance(np.arange(40) % 4, uniform(8)).value == pytest.approx(0.5)  # half of the modes are lost
+
+
+def test_what_chance_alone_makes_of_imbalance_and_its_error(noise):
+    mean, sd, error = spread([imbalance(noise.integers(10, size=300), uniform(10)) for _ in range(1000)])
+    assert mean == pytest.approx(10 * math.sqrt(0.09 / (2 * math.pi * 300)), rel=0.03)
+    assert sd < error < 2 * sd
+    p = np.repeat([0.05, 0.15], 5)
+    _, sd, error = spread([imbalance(noise.choice(10, 300, p=p), uniform(10)) for _ in range(1000)])
+    assert error == pytest.approx(sd, rel=0.1)
+
+
 @pytest.mark.parametrize("support", [50, 500])
 def test_a_planted_support_is_found(noise, support):
     real, fake = planted(noise, support, 600)
@@ -202,3 +222,44 @@ def test_intervals_hold_the_effective_number_of_other_laws(noise, draws):
 def test_intervals_hold_a_planted_support(noise, support, repeats):
     found = [support_size(*planted(noise, support, 250)) for _ in range(repeats)]
     assert held(found, support) >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / repeats)
+
+
+def test_rotation_by_hand():
+    """From one mode to another, then half of it back; who stays, on one mode or on all, does not rotate."""
+    assert rotation([[10, 0, 0], [0, 20, 0], [5, 5, 0]]).value == pytest.approx((1 + 0.5) / 2)
+    assert rotation([[10, 0, 0], [0, 20, 0], [5, 5, 0]]).n == 40
+    for stays in ([[7, 0], [3, 0]], [[6, 6], [4, 4], [1, 1]]):
+        assert (rotation(stays).value, rotation(stays).error) == (0, 0)
+
+
+def test_the_error_of_rotation_is_the_spread_over_repeats_and_its_note_the_bias(noise):
+    laws = np.array([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.1, 0.6]])
+    draws = np.array([300, 300, 600])
+    mean, sd, error = spread([rotation(noise.multinomial(draws, laws)) for _ in range(1000)])
+    assert mean == pytest.approx((0.6 + 0.4) / 2, abs=0.005)
+    assert error == pytest.approx(sd, rel=0.1)
+    still = [rotation(noise.multinomial(1000, uniform(8), size=6)) for _ in range(200)]
+    assert np.mean([e.value for e in still]) == pytest.approx(0.047, abs=0.002)
+    assert still[0].note.startswith("0.047")
+
+
+def test_what_is_no_course_has_no_rotation():
+    for counts in ([[3, 4]], [[1, 2], [0, 0]], [[1, -1], [1, 2]], [[0.5, 0.5], [1.0, 0.0]], [1, 2, 3]):
+        with pytest.raises(BadInput, match="counts"):
+            rotation(counts)
+
+
+def test_a_sample_far_from_all_modes_is_its_nearest_s(tmp_path):
+    """Samples of three checkpoints, none within the radius of a mode."""
+    task = load("tasks", "ring8")(train=10, test=10)
+    centres = task.modes.centres
+    seen = [Samples(task.test.x, 3 * centres[mode].expand(5, 2)) for mode in (0, 0, 5)]
+    for at, samples in zip(("0.20", "0.50"), seen, strict=False):
+        (tmp_path / at).mkdir()
+        samples.save(tmp_path / at)
+    first, both = Exam(task, "test", Pixels()), (tmp_path / "0.20", tmp_path / "0.50")
+    visits = Visits.collect(seen[2], replace(first, earlier=both))
+    assert visits.counts.tolist() == [[5 * (i == mode) for i in range(8)] for mode in (0, 0, 5)]
+    assert rotation(visits).value == 0.5
+    with pytest.raises(NotApplicable, match="earlier"):
+        Visits.collect(seen[0], first)

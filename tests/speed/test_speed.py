@@ -11,8 +11,11 @@ import torch
 
 from baselines.adversarial.gan import GAN
 from baselines.autoencoding.vae import VAE
+from genbench import catalogue, checkpoint
 from genbench.budget import Budget, Stream, seed_everything
 from genbench.catalogue import load
+from genbench.record import Asked
+from genbench.run import run
 
 ROOT = Path(__file__).parents[2]
 TURNS = 1000  # as in a real run, where one turn in a thousand has its FLOPs counted
@@ -52,7 +55,8 @@ def bare_vae(task):
 
 def bare_gan(task):
     model = GAN(task.spec)
-    critic, generator = model.optimizer(model.critic.parameters()), model.optimizer(model.generator.parameters())
+    critic = model.optimizer(model.critic.parameters(), lr=model.critic_rate)
+    generator = model.optimizer(model.generator.parameters(), lr=model.rate)
     batches = bare_batches(task, model.batch)
     for turn, (x, _) in zip(range(TURNS), batches, strict=False):
         if turn % 2 == 0:
@@ -91,6 +95,25 @@ def test_stream_and_play_over_a_bare_loop(build, bare, benchmark):
     benchmark.extra_info["ratio"] = statistics.median(ratios)
     print(f"\nours over bare, median of {len(ratios)} pairs: {statistics.median(ratios):.3f}")
     assert statistics.median(ratios) <= 1.03
+
+
+@pytest.mark.parametrize("model", ["vae", "gan", "realnvp"])
+def test_checkpoints_cost_at_most_three_percent(model, tmp_path, benchmark, monkeypatch):
+    """Of a run of smoke's budget, at the default interval: a quarter of the examples."""
+    spent, save = [], checkpoint.save
+
+    def timed(tree, path):
+        start = time.perf_counter()
+        save(tree, path)
+        spent.append(time.perf_counter() - start)
+
+    monkeypatch.setattr(checkpoint, "save", timed)
+    refs = {"task_ref": catalogue.reference("tasks", "digits"), "model_ref": catalogue.reference("models", model)}
+    done = benchmark.pedantic(lambda: run(Asked("digits", model, 0, 20_000, **refs), (), tmp_path), rounds=1)
+    share = sum(spent) / (sum(spent) + done.cost["seconds"])
+    benchmark.extra_info["share"] = share
+    print(f"\n{model}: {len(spent)} checkpoints take {share:.2%} of {done.cost['seconds']:.1f} s")
+    assert share <= 0.03
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Players of games whose losses are written by hand."""
