@@ -10,13 +10,10 @@ from torch import Tensor, nn
 
 from genbench.task import Bits, Counts, Real
 
-
 Norm = Callable[[int], nn.Module]
 
 
-def mlp(
-    *sizes: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Norm | None = None
-) -> nn.Sequential:
+def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Norm | None = None) -> nn.Sequential:
     """Linear layers of these sizes, with the norm (if any) and the activation between them; the last layer is bare."""
     layers: list[nn.Module] = []
     for size, wide in pairwise(sizes[:-1]):
