@@ -67,6 +67,7 @@ MODELS = {
     "gan-frozen": "baselines.adversarial.variants:gan_frozen",
     "fixed-critic": "baselines.adversarial.fixed:FixedCritic",
     "reverse-kl": "baselines.adversarial.fixed:reverse_kl",
+    "dcgan": "baselines.adversarial.variants:dcgan",
     "infogan": "baselines.adversarial.infogan:InfoGAN",
     "vae-gan": "baselines.adversarial.vae_gan:VAEGAN",
     "progressive-gan": "baselines.adversarial.progressive:ProgressiveGAN",

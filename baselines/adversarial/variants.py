@@ -8,7 +8,7 @@ from torch.optim import SGD, RMSprop
 
 from baselines import objectives
 from baselines.adversarial.gan import GAN, adam
-from baselines.adversarial.layers import Point, comparing, lipschitz, slope, virtual
+from baselines.adversarial.layers import Point, comparing, convolving, deconvolving, lipschitz, slope, virtual
 from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
 from baselines.play import consensus, together
 
@@ -51,6 +51,10 @@ sngan = partial(
 
 gan_roth = partial(GAN, penalty=roth)
 gan_r1 = partial(GAN, penalty=r1)
+
+# What the players are made of.
+
+dcgan = partial(GAN, generator=deconvolving, critic=convolving, widths=(64, 32), batch=64)  # Radford et al., 2016
 
 # What a critic is shown.
 
