@@ -68,6 +68,8 @@ MODELS = {
     "fixed-critic": "baselines.adversarial.fixed:FixedCritic",
     "reverse-kl": "baselines.adversarial.fixed:reverse_kl",
     "dcgan": "baselines.adversarial.variants:dcgan",
+    "cgan": "baselines.adversarial.cgan:CGAN",
+    "cgan-unmatched": "baselines.adversarial.cgan:cgan_unmatched",
     "infogan": "baselines.adversarial.infogan:InfoGAN",
     "vae-gan": "baselines.adversarial.vae_gan:VAEGAN",
     "progressive-gan": "baselines.adversarial.progressive:ProgressiveGAN",

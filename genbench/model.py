@@ -19,6 +19,11 @@ class Sampler(Protocol):
         """n new rows (n, *shape)."""
 
 
+class ConditionalSampler(Protocol):
+    def sample_given(self, y: Tensor) -> Tensor:
+        """A new row (n, *shape) for each of n conditions."""
+
+
 class Density(Protocol):
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density (n,) in nats."""
@@ -40,6 +45,16 @@ class Decoder(Protocol):
 
     def decode(self, z: Tensor) -> Tensor:
         """Rows (n, *shape) from codes."""
+
+
+class Informative(Decoder, Protocol):
+    """A decoder a part of whose codes is to be read off its rows: one of K classes, and c numbers."""
+
+    def chosen(self, z: Tensor) -> Tensor:
+        """The class (n,) that stands in each code."""
+
+    def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of rows, log-probabilities (n, K) of the class and means (n, c) of the numbers."""
 
 
 class Autoencoder(Encoder, Decoder, Protocol):
@@ -120,6 +135,7 @@ class Tester(Protocol):
 
 CAPABILITIES: tuple[type, ...] = (
     Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
+    ConditionalSampler, Informative,
 )  # fmt: skip
 
 

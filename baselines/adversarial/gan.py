@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.adversarial.layers import connected, plain
+from baselines.adversarial.networks import connected, plain
 from baselines.nets import centred, dequantised, pictured, steepest
 from baselines.objectives import Objective, non_saturating
 from baselines.penalties import Critic, clean, free, unpenalised
@@ -24,13 +24,13 @@ class GAN(nn.Module):
     """Goodfellow et al., 2014, with small fully connected networks and Radford et al.'s optimizer (2016).
 
     The keywords up to `loop` are what its variants change: `generator(latents, widths, shape)` and `critic(shape,
-    widths)` build the networks (see layers); `pack` is how many rows the critic judges as one, along their first axis;
-    `freeze` the share of the budget after which it learns no more. Without `batch_norm` in the generator and with a
-    critic of lower rate it collapses: see the benchmark mode-collapse. Fakes carry the same dequantisation noise as the
-    rows, or the critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty) are for a hundred
-    times more turns: at 300,000 examples a judge of digits took 17 % as many of the samples as of real rows
-    (collapsed); at 1e-3 it took 55 %, and 72 % with batch normalisation in the generator too. At 150,000, layers of 128
-    and 256 on batches of 64 gave 51 %, a third layer 76 %, three of 256 on batches of 32 85 %.
+    widths)` build the networks; `pack` is how many rows the critic judges as one, along their first axis; `freeze` the
+    share of the budget after which it learns no more. Without `batch_norm` in the generator and with a critic of lower
+    rate it collapses: see the benchmark mode-collapse. Fakes carry the same dequantisation noise as the rows, or the
+    critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty) are for a hundred times more
+    turns: at 300,000 examples a judge of digits took 17 % as many of the samples as of real rows (collapsed); at 1e-3
+    it took 55 %, and 72 % with batch normalisation in the generator too. At 150,000, layers of 128 and 256 on batches
+    of 64 gave 51 %, a third layer 76 %, three of 256 on batches of 32 85 %.
     """
 
     def __init__(

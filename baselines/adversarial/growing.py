@@ -26,7 +26,8 @@ class Times(nn.Module):
 def equal(layer: nn.Linear | nn.Conv2d, gain: float = 2**0.5) -> nn.Module:
     """Equalised learning rate: weights from N(0, 1), scaled as they are used by gain / sqrt(fan in)."""
     nn.init.normal_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     register_parametrization(layer, "weight", Times(gain / layer.weight[0].numel() ** 0.5))
     return layer
 

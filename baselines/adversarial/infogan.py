@@ -74,6 +74,9 @@ class InfoGAN(nn.Module):
         of_class = (log_q * chosen).sum(1) + log(self.classes)
         return torch.stack([of_class, normal(numbers, means, self.log_scale) + self.continuous * log(2)], 1)
 
+    def chosen(self, z: Tensor) -> Tensor:
+        return z[:, self.noise : self.noise + self.classes].argmax(1)
+
     def critic_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         z = self.latent(len(x))
         fake = dequantised(self.decode(z), self.kind).detach()

@@ -47,8 +47,8 @@ class ProgressiveGAN(nn.Module):
         self.kind, self.grow, self.latents, self.rate, self.batch = spec.x, grow, latents, rate, batch
         self.drift, self.penalty = drift, partial(gradient_penalty, weight=weight)
         self.last = min(halvings(spec.x.shape), len(channels) - 1)
-        colours, *sides = spec.x.shape
-        low = [side >> self.last for side in sides]
+        colours, high, wide = spec.x.shape
+        low = (high >> self.last, wide >> self.last)
         self.generator = Grown(latents, [*channels[: self.last + 1]], low, colours)
         self.critic = Judging([*channels[: self.last + 1]], low, colours)
         self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(average))

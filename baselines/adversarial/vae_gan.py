@@ -72,13 +72,14 @@ class VAEGAN(nn.Module):
 
     def decoder_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         again, new = self.seen(self.made(self.drawn(x)[0].detach())), self.seen(self.made(self.latent(len(x))))
-        fooled = sum(non_saturating.generator(self.critic(h)) for h in (again, new))
-        return self.gamma * mse_loss(again, self.seen(x)) + fooled
+        fooled = [non_saturating.generator(self.critic(h)) for h in (again, new)]
+        return self.gamma * mse_loss(again, self.seen(x)) + torch.stack(fooled).sum()
 
     def critic_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         fakes = (self.made(z).detach() for z in (self.drawn(x)[0], self.latent(len(x))))
         real = self.critic(self.seen(x))
-        return sum(0.5 * non_saturating.critic(real, self.critic(self.seen(fake)), x, fake) for fake in fakes)
+        losses = [non_saturating.critic(real, self.critic(self.seen(fake)), x, fake) for fake in fakes]
+        return torch.stack(losses).mean()
 
     def fit(self, stream: Any) -> None:
         judging = [*self.trunk.parameters(), *self.critic.parameters()]

@@ -8,7 +8,7 @@ from torch.optim import SGD, RMSprop
 
 from baselines import objectives
 from baselines.adversarial.gan import GAN, adam
-from baselines.adversarial.layers import Point, comparing, convolving, deconvolving, lipschitz, slope, virtual
+from baselines.adversarial.networks import Point, comparing, convolving, deconvolving, lipschitz, slope, virtual
 from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
 from baselines.play import consensus, together
 

@@ -61,6 +61,6 @@ def shapes16(thick: bool = False, train: int = 20_000, test: int = 2_000, seed: 
         y = 2 * shape + (factors[:, 3] > THICK) if thick else shape
         return Rows((255 * drawn(shape, factors)).round() / 256, y), factors
 
-    learnt, valid, held, spare = (made(n) for n in (train, test, test, test))
-    exam = [rows.dequantised(spec.x, noise) for rows, _ in (valid, held, spare)]
-    return Task("shapes16", spec, learnt[0], *exam, factors=held[1])
+    learnt, *others, held = (made(n) for n in (train, test, test, test))
+    valid, spare, test_rows = (rows.dequantised(spec.x, noise) for rows, _ in (*others, held))
+    return Task("shapes16", spec, learnt[0], valid, test_rows, spare, factors=held[1])
