@@ -35,6 +35,7 @@ from genbench.model import (
     Density,
     Detector,
     Discriminator,
+    Editor,
     Encoder,
     ExactSampler,
     Informative,
@@ -1095,13 +1096,53 @@ class Analogies(Evidence):
         return cls(torch.tensor(wanted), *(seen_as(exam.task, rows) for rows in made))
 
 
+@dataclass(frozen=True)
+class Edits(Evidence):
+    """Pictures painted on: start, mask, wanted and after (n, c, h, w) are what an editor makes of held-out rows with
+    nothing painted, where a brush went (0 and 1), what with, and what it makes of them then; plain (m, c, h, w) are
+    its own samples, real (k, c, h, w) training rows."""
+
+    start: Tensor
+    mask: Tensor
+    wanted: Tensor
+    after: Tensor
+    plain: Tensor
+    real: Tensor
+    at_end: ClassVar[bool] = True
+
+    ROWS: ClassVar[int] = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for f in fields(self):
+            finite(f.name, x := getattr(self, f.name))
+            same_shape(self.start, x)
+            if f.name not in ("plain", "real") and len(x) != len(self.start):
+                raise BadInput(f"{len(self.start)} rows to edit, but {len(x)} of {f.name}")
+
+    @classmethod
+    def collect(cls, model: Editor, exam: Exam) -> Edits:
+        """A square of a third of a side, somewhere, is to be as in another held-out row."""
+        x, shape = exam.rows.x[: cls.ROWS], exam.task.spec.x.shape
+        if len(shape) != 3 or min(shape[1:]) < 3:
+            raise NotApplicable(f"rows of shape {shape} are no pictures to paint on")
+        side = min(shape[1:]) // 3
+        mask = torch.zeros_like(x)
+        for picture in mask:
+            down, right = (int(torch.randint(length - side + 1, ())) for length in shape[1:])
+            picture[:, down : down + side, right : right + side] = 1
+        wanted = x.roll(1, 0)
+        start, after = model.edit(x, torch.zeros_like(x), x), model.edit(x, mask, wanted)
+        return cls(start, mask, wanted, after, sampled(model, len(x), exam.task.spec), learnt(exam.task, MEMORISABLE).x)
+
+
 KINDS: tuple[type[Evidence], ...] = (
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
     LogWeights, AnnealedWeights, Draws, PairedImages, Codes, Pictures, Elbos, Compressed, Grid, Filters, Visits,
     Trace, Batches, Scores, LipschitzScores, Odds,
     Path, Spread, Field,
     PValues, Kernel,
-    Conditionals, Told, Read, Meanings, Analogies,
+    Conditionals, Told, Read, Meanings, Analogies, Edits,
 )  # fmt: skip
 
 

@@ -57,6 +57,11 @@ class Informative(Decoder, Protocol):
         """Of rows, log-probabilities (n, K) of the class and means (n, c) of the numbers."""
 
 
+class Editor(Sampler, Protocol):
+    def edit(self, x: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
+        """Rows like x that agree with `wanted` where a mask of 0 and 1 is 1, all three (n, *shape)."""
+
+
 class Autoencoder(Encoder, Decoder, Protocol):
     """Both ways: what a reconstruction needs."""
 
@@ -135,7 +140,7 @@ class Tester(Protocol):
 
 CAPABILITIES: tuple[type, ...] = (
     Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
-    ConditionalSampler, Informative,
+    ConditionalSampler, Informative, Editor,
 )  # fmt: skip
 
 

@@ -84,7 +84,9 @@ class GAN(nn.Module):
         unit = centred(torch.ones(1, 1), self.kind) - centred(torch.zeros(1, 1), self.kind)
         return steepest(self.critic) * float(unit)
 
-    def fit(self, stream: Any) -> None:
+    def players(self, stream: Any) -> tuple[Player, Player]:
+        """The critic and the generator, on a stream that says how much is spent."""
+
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
@@ -105,7 +107,10 @@ class GAN(nn.Module):
         teach = self.optimizer(self.critic.parameters(), lr=self.critic_rate)
         learn = self.optimizer(self.generator.parameters(), lr=self.rate)
         critic = Player("critic", critic_loss, teach, self.turns, partial(self.after, self.critic))
-        generator = Player("generator", generator_loss, learn, after=self.follow)
+        return critic, Player("generator", generator_loss, learn, after=self.follow)
+
+    def fit(self, stream: Any) -> None:
+        critic, generator = self.players(stream)
         self.loop(stream.batches(self.batch * self.pack, until=self.freeze), critic, generator)
         self.loop(stream.batches(self.batch * self.pack), generator)
 

@@ -22,6 +22,7 @@ from genbench.model import (
     Decoder,
     Density,
     Detector,
+    Editor,
     Encoder,
     Informative,
     Joint,
@@ -104,6 +105,7 @@ class ModelChecks:
             Bounded: lambda: model.bound(self.x[:8], 2),
             Encoder: lambda: model.encode(self.x[:8]),
             Decoder: lambda: model.decode(model.latent(8)),
+            Editor: lambda: model.edit(self.x[:8], torch.ones_like(self.x[:8]), self.x[8:16]),
             Informative: lambda: torch.cat([model.chosen(model.latent(8))[:, None], *model.read(self.x[:8])], 1),
             Autoencoder: lambda: model.decode(model.encode(self.x[:8])),
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
@@ -128,6 +130,8 @@ class ModelChecks:
             yield "samples: shape, finite, same seed same samples", self.samples
         if ConditionalSampler in offers:
             yield "sample_given: a row of the task's shape for each class", self.samples_given
+        if Editor in offers:
+            yield "edit: rows of the task's shape, each its own", self.edits
         if Informative in offers:
             yield "read: log-probabilities of classes, among them those in its codes", self.reads
         if Density in offers:
@@ -212,6 +216,14 @@ class ModelChecks:
             x = self.model.sample_given(self.labels[:20])
         hold(x.shape == (20, *self.task.spec.x.shape), f"sample_given of 20 classes has shape {tuple(x.shape)}")
         hold(torch.isfinite(x).all(), "samples are not finite")
+
+    def edits(self) -> None:
+        def ask(x: Tensor) -> Tensor:
+            made: Tensor = self.model.edit(x, torch.ones_like(x), self.x[: len(x)].flip(1))
+            return made
+
+        hold(ask(self.x).shape == self.x.shape, f"edit of {tuple(self.x.shape)} has shape {tuple(ask(self.x).shape)}")
+        self.per_row(ask)
 
     def reads(self) -> None:
         with aside(self.model, 0):
