@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from baselines.adversarial.networks import connected, plain
 from baselines.nets import centred, dequantised, pictured, steepest
@@ -49,7 +48,6 @@ class GAN(nn.Module):
         critic: Callable[..., nn.Module] = plain,
         optimizer: Callable[..., Optimizer] = adam,
         loop: Callable[..., None] = play,
-        average: float = 0.0,
         batch_norm: bool = True,
         rate: float = 1e-3,
         critic_rate: float | None = None,
@@ -67,8 +65,6 @@ class GAN(nn.Module):
         self.optimizer, self.rate, self.critic_rate = optimizer, rate, critic_rate or rate
         generator = generator or partial(connected, norm=nn.BatchNorm1d if batch_norm else None)
         self.generator = generator(latents, widths, spec.x.shape)
-        moving = get_ema_multi_avg_fn(average)
-        self.averaged = AveragedModel(self.generator, multi_avg_fn=moving, use_buffers=True) if average else None
         self.critic = critic((pack * spec.x.shape[0], *spec.x.shape[1:]), widths)
 
     def score(self, x: Tensor) -> Tensor:
@@ -107,23 +103,18 @@ class GAN(nn.Module):
         teach = self.optimizer(self.critic.parameters(), lr=self.critic_rate)
         learn = self.optimizer(self.generator.parameters(), lr=self.rate)
         critic = Player("critic", critic_loss, teach, self.turns, partial(self.after, self.critic))
-        return critic, Player("generator", generator_loss, learn, after=self.follow)
+        return critic, Player("generator", generator_loss, learn)
 
     def fit(self, stream: Any) -> None:
         critic, generator = self.players(stream)
         self.loop(stream.batches(self.batch * self.pack, until=self.freeze), critic, generator)
         self.loop(stream.batches(self.batch * self.pack), generator)
 
-    def follow(self) -> None:
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.generator)
-
     def latent(self, n: int) -> Tensor:
         return torch.randn(n, self.latents)
 
     def decode(self, z: Tensor) -> Tensor:
-        made = self.generator if self.training or self.averaged is None else self.averaged
-        return pictured(made(z), self.kind)
+        return pictured(self.generator(z), self.kind)
 
     def sample(self, n: int) -> Tensor:
         return dequantised(self.decode(self.latent(n)), self.kind)

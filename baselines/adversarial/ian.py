@@ -103,10 +103,8 @@ class IAN(nn.Module):
         """What was painted moves the code; what the code lost of x comes back wherever the picture did not move:
         y = G(z') + (1 - M) (x - G(z)), M a smoothed |G(z') - G(z)| between 0 and 1."""
         z = self.encode(x)
-        before, after = (
-            self.decode(z),
-            self.decode(edited(self.decode, z, mask, wanted, stay=self.stay, steps=self.steps, rate=0.1)),
-        )
+        there = edited(self.decode, z, mask, wanted, stay=self.stay, steps=self.steps, rate=0.1)
+        before, after = self.decode(z), self.decode(there)
         moved = avg_pool2d((after - before).abs(), 3, 1, 1, count_include_pad=False)
         M = moved / moved.amax((1, 2, 3), keepdim=True).clamp(min=1e-6)
         return after + (1 - M) * (x - before)
