@@ -90,7 +90,7 @@ def test_it_takes_no_rows_that_are_no_pictures():
 
 def test_a_class_that_is_asked_for_is_made_and_with_labels_of_other_rows_is_not():
     task = halves()
-    quick = {"batch": 16, "widths": (16,)}
+    quick = {"critic_rate": 1e-3, "widths": (16,)}
     asked, unmatched = (
         seen(fitted(partial(build, **quick), task, 9_000), task, Conditionals) for build in (CGAN, cgan_unmatched)
     )
@@ -152,7 +152,7 @@ def test_both_players_raise_the_bound_on_the_codes_that_made_the_pictures(weight
 
 def test_what_is_told_is_read_by_a_forest_too_and_without_the_bound_is_not():
     task = halves()
-    small = partial(InfoGAN, classes=2, continuous=0, noise=8, channels=(8,), features=16, critic_rate=1e-3, batch=16)
+    small = partial(InfoGAN, classes=2, continuous=0, noise=8, channels=(8,), features=16, critic_rate=1e-3)
     told, untold = (seen(fitted(partial(small, weight=w), task, 9_000), task, Told) for w in (1.0, 0.0))
     assert information(told).value > 0.8 * log(2)
     assert 0.7 * log(2) < information(told, by="forest").value <= log(2)
@@ -179,14 +179,14 @@ def test_the_divergence_is_that_of_normals(build):
 
 def test_three_players_of_a_vae_gan_each_move_their_own():
     task = halves()
-    assert moved(VAEGAN(SMALL), 64, task) == {"trunk", "critic"}
-    assert moved(VAEGAN(SMALL), 128, task) == {"trunk", "critic", "encoder"}
-    assert moved(VAEGAN(SMALL), 192, task) == {"trunk", "critic", "encoder", "decoder"}
+    assert moved(VAEGAN(SMALL), 16, task) == {"trunk", "critic"}
+    assert moved(VAEGAN(SMALL), 32, task) == {"trunk", "critic", "encoder"}
+    assert moved(VAEGAN(SMALL), 48, task) == {"trunk", "critic", "encoder", "decoder"}
 
 
 def test_the_eyes_of_the_introspective_network_learn_from_the_game_alone():
     task = halves()
-    assert moved(IAN(SMALL), 64, task) == {"trunk", "critic"}
+    assert moved(IAN(SMALL), 16, task) == {"trunk", "critic"}
     model = IAN(SMALL)
     value = model.autoencoder_loss(torch.rand(8, 1, 8, 8), None)
     player = {*model.reader.parameters(), *model.decoder.parameters()}

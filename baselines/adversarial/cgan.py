@@ -36,11 +36,11 @@ class CGAN(nn.Module):
         generator: Callable[..., nn.Module] = deconvolving,
         critic: Callable[..., nn.Module] = convolving,
         rate: float = 1e-3,
-        critic_rate: float | None = None,
+        critic_rate: float = 4e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         latents: int = 32,
         widths: tuple[int, ...] = (64, 32),
-        batch: int = 64,
+        batch: int = 16,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
@@ -48,7 +48,7 @@ class CGAN(nn.Module):
         if not isinstance(spec.y, Labels):
             raise NotImplementedError("needs a class for each row")
         self.kind, self.classes, self.matched = spec.x, spec.y.n, matched
-        self.latents, self.batch, self.rate, self.critic_rate = latents, batch, rate, critic_rate or rate
+        self.latents, self.batch, self.rate, self.critic_rate = latents, batch, rate, critic_rate
         self.adam = partial(torch.optim.Adam, betas=betas, fused=True)
         channels, *sides = spec.x.shape
         self.plane = nn.Embedding(self.classes, prod(sides))

@@ -35,11 +35,11 @@ class IAN(nn.Module):
         stay: float = 1e-3,
         steps: int = 50,
         rate: float = 1e-3,
-        critic_rate: float = 2e-4,
+        critic_rate: float = 4e-4,
         betas: tuple[float, float] = (0.5, 0.999),
         widths: tuple[int, ...] = (64, 32),
         wide: int = 128,
-        batch: int = 64,
+        batch: int = 16,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):

@@ -39,7 +39,7 @@ class IGAN(nn.Module):
         rate: float = 0.1,
         encoder_rate: float = 1e-3,
         widths: tuple[int, ...] = (64, 32),
-        batch: int = 64,
+        batch: int = 16,
     ) -> None:
         super().__init__()
         self.kind, self.by, self.paste, self.game, self.batch = spec.x, by, paste, game, batch

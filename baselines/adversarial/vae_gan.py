@@ -33,9 +33,9 @@ class VAEGAN(nn.Module):
         channels: tuple[int, ...] = (32, 64, 128),
         features: int = 128,
         rate: float = 1e-3,
-        critic_rate: float = 2e-4,
+        critic_rate: float = 4e-4,
         betas: tuple[float, float] = (0.5, 0.999),
-        batch: int = 64,
+        batch: int = 16,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
