@@ -67,8 +67,11 @@ class ProgressiveGAN(nn.Module):
         x = self.small(x)
         return x if self.alpha == 1 else torch.lerp(double(halve(x)), x, self.alpha)
 
-    def score(self, x: Tensor) -> Tensor:
+    def opinion(self, x: Tensor) -> Tensor:
         return self.critic(x, int(self.depth), float(self.alpha))
+
+    def score(self, x: Tensor) -> Tensor:
+        return self.opinion(self.blurred(x))
 
     def made(self, generator: nn.Module, z: Tensor) -> Tensor:
         raw = generator(z, int(self.depth), float(self.alpha))
@@ -81,12 +84,12 @@ class ProgressiveGAN(nn.Module):
 
     def critic_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         real, fake = self.blurred(x), self.fake(len(x)).detach()
-        f_real, f_fake = self.score(real), self.score(fake)
-        penalty = self.penalty(self.score, real, fake) + self.drift * f_real.square().mean()
+        f_real, f_fake = self.opinion(real), self.opinion(fake)
+        penalty = self.penalty(self.opinion, real, fake) + self.drift * f_real.square().mean()
         return gap(f_real, f_fake, real, fake) + penalty
 
     def generator_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
-        return -self.score(self.fake(len(x))).mean()
+        return -self.opinion(self.fake(len(x))).mean()
 
     def fit(self, stream: Any) -> None:
         adam = partial(torch.optim.Adam, lr=self.rate, betas=(0.0, 0.99), fused=True)
