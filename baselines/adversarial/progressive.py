@@ -20,8 +20,8 @@ from genbench.task import Bits, Spec
 class ProgressiveGAN(nn.Module):
     """Karras et al., 2018: WGAN-GP on pictures whose side doubles twice at most, each time by layers that fade in.
 
-    While they do, rows are blurred as much as the fakes are. Each size has an equal share of the budget, of which
-    fading takes half. Samples are those of a moving average of the generator, enlarged until the last size is reached.
+    While they do, rows are blurred as much as the fakes are. Each size has twice the share of the budget that the one
+    before had, of which fading takes half. Samples are those of a moving average of the generator, enlarged until the last size is reached.
     `grow=False` is the control: the same networks at the full size from the start.
     """
 
@@ -39,7 +39,7 @@ class ProgressiveGAN(nn.Module):
         drift: float = 1e-3,
         rate: float = 1e-3,
         average: float = 0.99,
-        batch: int = 32,
+        batch: int = 16,
     ) -> None:
         super().__init__()
         if isinstance(spec.x, Bits):
@@ -47,8 +47,7 @@ class ProgressiveGAN(nn.Module):
         self.kind, self.grow, self.latents, self.rate, self.batch = spec.x, grow, latents, rate, batch
         self.drift, self.penalty = drift, partial(gradient_penalty, weight=weight)
         self.last = min(halvings(spec.x.shape), len(channels) - 1)
-        colours, high, wide = spec.x.shape
-        low = (high >> self.last, wide >> self.last)
+        colours, low = spec.x.shape[0], (spec.x.shape[1] >> self.last, spec.x.shape[2] >> self.last)
         self.generator = Grown(latents, [*channels[: self.last + 1]], low, colours)
         self.critic = Judging([*channels[: self.last + 1]], low, colours)
         self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(average))
@@ -95,15 +94,16 @@ class ProgressiveGAN(nn.Module):
         adam = partial(torch.optim.Adam, lr=self.rate, betas=(0.0, 0.99), fused=True)
         critic, generator = adam(self.critic.parameters()), adam(self.generator.parameters())
         depths = range(self.last + 1) if self.grow else [self.last]
-        for i, depth in enumerate(depths):
+        ends = [(2**i - 1) / (2 ** len(depths) - 1) for i in range(len(depths) + 1)]
+        for depth, begin, end in zip(depths, ends, ends[1:], strict=False):
 
-            def critic_loss(x: Tensor, y: Tensor | None, i: int = i) -> Tensor:
-                self.alpha.fill_(min(1.0, 2 * (stream.spent * len(depths) - i)) if i else 1.0)
+            def critic_loss(x: Tensor, y: Tensor | None, begin: float = begin, end: float = end) -> Tensor:
+                self.alpha.fill_(min(1.0, 2 * (stream.spent - begin) / (end - begin)) if begin else 1.0)
                 return self.critic_loss(x, y)
 
             self.depth.fill_(depth)
             play(
-                stream.batches(self.batch, until=(i + 1) / len(depths)),
+                stream.batches(self.batch, until=end),
                 Player("critic", critic_loss, critic),
                 Player("generator", self.generator_loss, generator, after=self.average),
             )
