@@ -21,8 +21,8 @@ class ProgressiveGAN(nn.Module):
     """Karras et al., 2018: WGAN-GP on pictures whose side doubles twice at most, each time by layers that fade in.
 
     While they do, rows are blurred as much as the fakes are. Each size has twice the share of the budget that the one
-    before had, of which fading takes half. Samples are those of a moving average of the generator, enlarged until the last size is reached.
-    `grow=False` is the control: the same networks at the full size from the start.
+    before had, of which fading takes half. Samples are those of a moving average of the generator, enlarged until the
+    last size is reached. `grow=False` is the control: the same networks at the full size from the start.
     """
 
     depth: Tensor
@@ -95,6 +95,7 @@ class ProgressiveGAN(nn.Module):
         critic, generator = adam(self.critic.parameters()), adam(self.generator.parameters())
         depths = range(self.last + 1) if self.grow else [self.last]
         ends = [(2**i - 1) / (2 ** len(depths) - 1) for i in range(len(depths) + 1)]
+        follow = partial(self.averaged.update_parameters, self.generator)
         for depth, begin, end in zip(depths, ends, ends[1:], strict=False):
 
             def critic_loss(x: Tensor, y: Tensor | None, begin: float = begin, end: float = end) -> Tensor:
@@ -105,11 +106,8 @@ class ProgressiveGAN(nn.Module):
             play(
                 stream.batches(self.batch, until=end),
                 Player("critic", critic_loss, critic),
-                Player("generator", self.generator_loss, generator, after=self.average),
+                Player("generator", self.generator_loss, generator, after=follow),
             )
-
-    def average(self) -> None:
-        self.averaged.update_parameters(self.generator)
 
     def latent(self, n: int) -> Tensor:
         return torch.randn(n, self.latents)
