@@ -120,7 +120,7 @@ class Padded:
         self.digest = self.inner.digest
 
     def cut(self, x: Tensor) -> Tensor:
-        return x[..., self.margin : -self.margin, self.margin : -self.margin]
+        return x[..., self.margin : -self.margin, self.margin : -self.margin].contiguous()
 
     def features(self, x: Tensor) -> Tensor:
         return self.inner.features(self.cut(x))
