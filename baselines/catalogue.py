@@ -77,7 +77,6 @@ MODELS = {
     "igan": "baselines.adversarial.igan:IGAN",
     "igan-encoder": "baselines.adversarial.igan:igan_encoder",
     "igan-descent": "baselines.adversarial.igan:igan_descent",
-    "igan-paste": "baselines.adversarial.igan:igan_paste",
     "unrolled-gan": "baselines.adversarial.unrolled:UnrolledGAN",
     "simultaneous": "baselines.games.descent:simultaneous",
     "alternating": "baselines.games.descent:alternating",

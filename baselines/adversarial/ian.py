@@ -32,7 +32,7 @@ class IAN(nn.Module):
         pixels: float = 3.0,
         features: float = 1.0,
         divergence: float = 1e-2,
-        stay: float = 1e-3,
+        stay: float = 1e-2,
         steps: int = 50,
         rate: float = 1e-3,
         critic_rate: float = 4e-4,

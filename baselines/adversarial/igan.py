@@ -21,8 +21,7 @@ class IGAN(nn.Module):
 
     `by` "encoder" a network P is taught to give it, by |x - G(P(x))|^2 on rows, once the game is over; by "descent"
     it is sought from the mean of the prior by the same error; the "hybrid" begins where P ends. Codes far from the
-    prior cost `prior` |z|^2 / d. An edit holds what was painted and moves the rest as little as it can, or, with
-    `paste`, as a brush that knows of no generator would, which is the control.
+    prior cost `prior` |z|^2 / d. An edit holds what was painted and moves the rest as little as it can.
     """
 
     def __init__(
@@ -31,10 +30,9 @@ class IGAN(nn.Module):
         *,
         generator: Any = dcgan,
         by: Literal["encoder", "descent", "hybrid"] = "hybrid",
-        paste: bool = False,
         game: float = 0.8,
         prior: float = 1e-3,
-        stay: float = 1e-3,
+        stay: float = 1e-2,
         steps: int = 50,
         rate: float = 0.1,
         encoder_rate: float = 1e-3,
@@ -42,7 +40,7 @@ class IGAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        self.kind, self.by, self.paste, self.game, self.batch = spec.x, by, paste, game, batch
+        self.kind, self.by, self.game, self.batch = spec.x, by, game, batch
         self.prior, self.stay, self.steps, self.rate, self.encoder_rate = prior, stay, steps, rate, encoder_rate
         self.net = generator(spec, widths=widths, batch=batch)
         self.latents = self.net.latent(1).shape[1]
@@ -74,8 +72,6 @@ class IGAN(nn.Module):
         )
 
     def edit(self, x: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
-        if self.paste:
-            return torch.where(mask > 0, wanted, x)
         z = edited(self.decode, self.encode(x), mask, wanted, stay=self.stay, steps=self.steps, rate=self.rate)
         return self.decode(z)
 
@@ -91,4 +87,3 @@ class IGAN(nn.Module):
 
 igan_encoder = partial(IGAN, by="encoder")
 igan_descent = partial(IGAN, by="descent")
-igan_paste = partial(IGAN, paste=True)
