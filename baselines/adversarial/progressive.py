@@ -34,7 +34,7 @@ class ProgressiveGAN(nn.Module):
         *,
         grow: bool = True,
         latents: int = 64,
-        channels: tuple[int, ...] = (64, 64, 32),
+        channels: tuple[int, ...] = (64, 32, 16),
         weight: float = 10.0,
         drift: float = 1e-3,
         rate: float = 1e-3,
