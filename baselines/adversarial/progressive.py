@@ -35,9 +35,9 @@ class ProgressiveGAN(nn.Module):
         grow: bool = True,
         latents: int = 64,
         channels: tuple[int, ...] = (64, 32, 16),
-        weight: float = 10.0,
+        weight: float = 1.0,
         drift: float = 1e-3,
-        rate: float = 1e-3,
+        rate: float = 1e-2,  # of weights whose scale is 1; their 1e-3 is for far more turns
         average: float = 0.99,
         batch: int = 16,
     ) -> None:
