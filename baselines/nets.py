@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from genbench.task import Bits, Counts, Real
 
+Norm = Callable[[int], nn.Module]
 
-def mlp(
-    *sizes: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Callable[[int], nn.Module] | None = None
-) -> nn.Sequential:
+
+def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Norm | None = None) -> nn.Sequential:
     """Linear layers of these sizes, with the norm (if any) and the activation between them; the last layer is bare."""
     layers: list[nn.Module] = []
     for size, wide in pairwise(sizes[:-1]):
@@ -39,22 +39,28 @@ def steepest(net: nn.Module) -> float:
     return most
 
 
-def down(shape: tuple[int, ...], channels: tuple[int, ...], size: int) -> nn.Sequential:
-    """Flat pictures (n, c h w) to `size` numbers: each convolution halves the sides."""
+def down(
+    shape: tuple[int, ...],
+    channels: tuple[int, ...],
+    size: int,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    norm: Norm | None = None,
+) -> nn.Sequential:
+    """Flat pictures (n, c h w) to `size` numbers: each convolution halves the sides; no norm touches the picture."""
     layers: list[nn.Module] = [nn.Unflatten(1, shape)]
     for narrow, wide in pairwise((shape[0], *channels)):
-        layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU()]
+        layers += [nn.Conv2d(narrow, wide, 4, 2, 1), *([norm(wide)] if norm and len(layers) > 1 else []), activation()]
     low, left = (side >> len(channels) for side in shape[1:])
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * low * left, size))
 
 
-def up(size: int, channels: tuple[int, ...], shape: tuple[int, ...]) -> nn.Sequential:
+def up(size: int, channels: tuple[int, ...], shape: tuple[int, ...], norm: Norm | None = None) -> nn.Sequential:
     """`down` the other way: each transposed convolution doubles the sides, its kernel a multiple of its stride."""
     low, left = (side >> len(channels) for side in shape[1:])
     start = (channels[-1], low, left)
     layers: list[nn.Module] = [nn.Linear(size, channels[-1] * low * left), nn.Unflatten(1, start)]
     for wide, narrow in pairwise((*channels[::-1], shape[0])):
-        layers += [nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1)]
+        layers += [*([norm(wide)] if norm else []), nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1)]
     return nn.Sequential(*layers, nn.Flatten())
 
 

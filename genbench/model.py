@@ -20,6 +20,11 @@ class Sampler(Protocol):
         """n new rows (n, *shape)."""
 
 
+class ConditionalSampler(Protocol):
+    def sample_given(self, y: Tensor) -> Tensor:
+        """A new row (n, *shape) for each of n conditions."""
+
+
 class Density(Protocol):
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log-density (n,) in nats."""
@@ -41,6 +46,21 @@ class Decoder(Protocol):
 
     def decode(self, z: Tensor) -> Tensor:
         """Rows (n, *shape) from codes."""
+
+
+class Informative(Decoder, Protocol):
+    """A decoder a part of whose codes is to be read off its rows: one of K classes, and c numbers."""
+
+    def chosen(self, z: Tensor) -> Tensor:
+        """The class (n,) that stands in each code."""
+
+    def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of rows, log-probabilities (n, K) of the class and means (n, c) of the numbers."""
+
+
+class Editor(Sampler, Protocol):
+    def edit(self, x: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
+        """Rows like x that agree with `wanted` where a mask of 0 and 1 is 1, all three (n, *shape)."""
 
 
 class Autoencoder(Encoder, Decoder, Protocol):
@@ -129,6 +149,7 @@ class Estimator(Protocol):
 CAPABILITIES: tuple[type, ...] = (
     Sampler, Density, Bounded, Encoder, Decoder, Unnormalised, Joint, Detector, Critic, Mover, Tester, Walker,
     Estimator,
+    ConditionalSampler, Informative, Editor,
 )  # fmt: skip
 
 

@@ -45,10 +45,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Labels:
-    """One class of n; -1 where a row has none."""
+    """One class of n; -1 where a row has none. Where a class says several things at once, `parts` is how many kinds
+    there are of each, the last running fastest, and n their product."""
 
     n: int
     shape: tuple[int, ...] = ()
+    parts: tuple[int, ...] = ()
 
 
 Kind = Real | Bits | Counts | Labels
@@ -175,7 +177,7 @@ class Task:
     draw of it. `spare` serves the truth entrant alone. `sources` are the files the rows were read from. Of a game are
     known its equilibria, `solution` (k, d), and `gap`: what the players of joint moves (n, d) would gain together (n,)
     by answering each other as well as can be. `query` is a log-density up to a constant, for which a model may ask the
-    Stream; `trials` are what a test is put to.
+    Stream; `trials` are what a test is put to. `factors` (n, k) are the numbers that each test row was made from.
     """
 
     name: str
@@ -191,6 +193,7 @@ class Task:
     gap: Callable[[Tensor], Tensor] | None = None
     trials: tuple[Trial, ...] = ()
     query: Callable[[Tensor], Tensor] | None = None
+    factors: Tensor | None = None
     sources: tuple[Path, ...] = ()
     note: str = ""
 

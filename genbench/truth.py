@@ -29,6 +29,19 @@ class Truth:
             raise NotApplicable(f"{self.task.name} has {len(spare)} spare rows, {n} were asked for")
         return spare[torch.randperm(len(spare))[:n]]
 
+    def sample_given(self, y: Tensor) -> Tensor:
+        """For each class, spare rows of it, of which one may come again."""
+        spare = self.task.spare
+        if spare.y is None:
+            raise NotApplicable(f"{self.task.name} has no classes")
+        which = torch.zeros_like(y)
+        for label in torch.unique(y):
+            (rows,) = torch.where(spare.y == label)
+            if not len(rows):
+                raise NotApplicable(f"no spare row is of class {int(label)}")
+            which[y == label] = rows[torch.randint(len(rows), (int((y == label).sum()),))]
+        return spare.x[which]
+
     def log_prob(self, x: Tensor) -> Tensor:
         if self.task.log_prob is None:
             raise NotApplicable(f"the law of {self.task.name} is not known")

@@ -41,6 +41,7 @@ IN_ROUNDS = [name for name in catalogue.names("metrics") if catalogue.load("metr
 IN_WALKS = ("stationary_distance", "mixing_steps")
 # rows of a grid, a course, a trace, a path or a kernel are no draws: where each one lies is what is asked
 IN_PLACES = ("smoothness", "rotation", "roughness", "gradient_norm", "settled_loss", *IN_ROUNDS, *IN_WALKS)
+IN_CLASSES = ("class_diversity", "class_distance")
 IN_BALLS = ("precision", "recall", "density", "coverage")
 
 
@@ -128,6 +129,24 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         null, far = (mean + 0.1 * noise.normal(size=(rows, d, 1)) for mean, rows in ((0, n), (1, m)))
         null, far = (np.concatenate([said, said - 0.2, said + 0.2], 2) for said in (null, far))
         return {"null": null, "far": far, "cells": cells, "known": np.tile([0.0, 1.0], (d, 1))}
+    classes = np.arange(n) % CLASSES
+    if kind is evidence.Conditionals:
+        said = np.where(noise.uniform(size=n) < 0.2, noise.integers(CLASSES, size=n), classes)
+        return {"given": classes, "said": said, "real": noise.normal(size=(n, d)), "fake": noise.normal(size=(n, d))}
+    if kind is evidence.Told:
+        log_q = [np.log(noise.dirichlet(np.ones(CLASSES), size=n)) for _ in range(2)]
+        return {"given": classes, "log_q": log_q[0], "again": log_q[1]}
+    if kind is evidence.Read:
+        return {"read": classes, "labels": noise.integers(CLASSES, size=n)}
+    if kind is evidence.Meanings:
+        return {"codes": noise.normal(size=(n, d)), "factors": noise.normal(size=(n, 2))}
+    if kind is evidence.Analogies:
+        said = {name: noise.integers(CLASSES, size=n) for name in ("of_codes", "of_rows", "of_chance")}
+        return {"wanted": classes, **said}
+    if kind is evidence.Edits:
+        rows = {name: noise.uniform(size=(n, d, 5, 5)) for name in ("start", "mask", "wanted", "after")}
+        others = {"plain": noise.uniform(size=(m, d, 5, 5)), "real": noise.uniform(size=(50, d, 5, 5))}
+        return {**rows, "mask": np.round(rows["mask"]), **others}
     assert kind is evidence.Reconstructions, f"say here what evidence of kind {kind.__name__} is made of"
     real = noise.normal(size=(n, d))
     return {"real": real, "again": real + 0.1 * noise.normal(size=(n, d))}
@@ -192,9 +211,9 @@ def test_one_row_is_refused(name):
     refuses(name, arrays(metric(name).evidence, n=1, m=1), "at least|takes 2")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*IN_PARTS, *IN_BALLS)])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*IN_PARTS, *IN_BALLS, *IN_CLASSES)])
 def test_two_rows_are_enough(name):
-    """But where rows are shared out, or have a k-th neighbour: two pieces, two halves and k take more, and say so."""
+    """But where rows are shared out, in pieces or classes, or have a k-th neighbour: those take more, and say so."""
     sound(ask(name, arrays(metric(name).evidence, n=2, m=2)))
 
 
@@ -218,6 +237,7 @@ def test_constant_rows(name, value):
         "ssim",
         "sharpness",
         "fluctuation",
+        "class_diversity",
     ) else sound_or_refused(name, made)
 
 
@@ -339,6 +359,19 @@ def freeze():
             "Estimates.cells": torch.tensor([[3.0, t, 2.0, 0.001 * t] for t in (50.0, 100.0, 200.0)]),
             "Estimates.known": torch.tensor([[0.0, 2.0]] * 3),
             "Kernel.kernel": (3 * waves(6, 6, 0.2)).softmax(1), "Kernel.law": waves(6, 1, 0.4)[:, 0].softmax(0),
+            "Conditionals.given": labels.clone(),
+            "Conditionals.said": (labels + (waves(64, 1, 0.7)[:, 0] > 0.5)) % CLASSES,
+            "Conditionals.real": labels[:, None] + waves(64, 3, 0.2),
+            "Conditionals.fake": labels[:, None] + 0.7 * waves(64, 3, 0.4),
+            "Told.given": labels.clone(), "Told.log_q": (3 * waves(64, CLASSES, 0.2)).log_softmax(1),
+            "Told.again": (2 * waves(64, CLASSES, 0.4)).log_softmax(1),
+            "Read.read": labels.clone(), "Read.labels": (waves(64, 1, 0.9)[:, 0].abs() * 4).long(),
+            "Meanings.codes": waves(64, 2, 0.1), "Meanings.factors": waves(64, 3, 0.11) + waves(64, 3, 0.8),
+            "Analogies.wanted": labels.clone(), "Analogies.of_codes": (waves(64, 1, 0.9)[:, 0].abs() * 4).long(),
+            "Analogies.of_rows": labels // 2, "Analogies.of_chance": labels.flip(0),
+            **{f"Edits.{name}": waves(20, 36, phase).view(20, 1, 6, 6)
+               for name, phase in (("start", 0.1), ("wanted", 0.2), ("after", 0.15), ("plain", 0.4), ("real", 0.6))},
+            "Edits.mask": (waves(20, 36, 0.3) > 0).double().view(20, 1, 6, 6),
             "Pictures.real": waves(40, 36, 0.1).view(40, 1, 6, 6),
             "Pictures.fake": waves(30, 36, 0.2).view(30, 1, 6, 6),
             "Trace.loss": waves(64, 1, 0.5)[:, 0] + 2, "Trace.norm": waves(64, 1, 0.6)[:, 0].abs(),

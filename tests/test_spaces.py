@@ -25,7 +25,7 @@ from genbench.task import Bits, Labels, Real, Rows, Spec, Task
 from genbench.tasks.digits import digits, digits_binary, stacked_digits
 from genbench.tasks.files import fashion_mnist
 
-HERE = {"pixels", "digits", "stacked-digits", "fashion-mnist"}
+HERE = {"pixels", "digits", "stacked-digits", "fashion-mnist", "fashion-mnist-32"}
 THERE = (Inception, DINOv2, CLIP)
 DIGESTS = {"digits": "cccd4ea407b2d7b1", "fashion-mnist": "b071b538b132d659"}
 """Of the weights; with new ones every score seen through this space is another."""
@@ -166,6 +166,27 @@ def test_other_shapes_are_refused(small, shape):
 @pytest.mark.slow
 def test_garments_of_another_size_are_compared_in_pixels():
     assert fashion_mnist(size=14, download=False).space == "pixels"
+
+
+def test_padded_garments_are_seen_as_what_is_within_the_padding():
+    space, inner = load("spaces", "fashion-mnist-32")(), load("spaces", "fashion-mnist")()
+    x = torch.rand(5, 1, 28, 28)
+    wide = torch.nn.functional.pad(x, [2] * 4, value=0.3)
+    assert torch.equal(space.features(wide), inner.features(x))
+    assert torch.equal(space.logits(wide), inner.logits(x))
+    with pytest.raises(BadInput, match="sees rows of shape"):
+        space.features(x)
+
+
+@pytest.mark.slow
+def test_garments_can_be_padded():
+    task, plain = fashion_mnist(pad=2, download=False), fashion_mnist(download=False)
+    assert task.space == "fashion-mnist-32"
+    assert task.train.x.shape[1:] == (1, 32, 32)
+    assert torch.equal(task.train.x[:50, :, 2:-2, 2:-2], plain.train.x[:50])
+    assert float(task.train.x[:50, :, :2].max()) == 0
+    with pytest.raises(BadInput, match="from 0 to 28"):
+        fashion_mnist(pad=-1, download=False)
 
 
 # Weights that do not travel in the package

@@ -10,26 +10,27 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from baselines.nets import centred, dequantised, leaky, mlp, pictured, steepest
+from baselines.adversarial.networks import connected, plain
+from baselines.nets import centred, dequantised, pictured, steepest
 from baselines.objectives import Objective, non_saturating
 from baselines.penalties import Critic, clean, free, unpenalised
 from baselines.play import Player, play
 from genbench.task import Bits, Spec
 
 adam = partial(Adam, betas=(0.5, 0.999), fused=True)
-plain = partial(mlp, activation=leaky)
 
 
 class GAN(nn.Module):
     """Goodfellow et al., 2014, with small fully connected networks and Radford et al.'s optimizer (2016).
 
-    The keywords up to `loop` are what its variants change; `pack` is how many rows the critic judges as one, `freeze`
-    the share of the budget after which it learns no more. Without `batch_norm` in the generator and with a critic of
-    lower rate it collapses: see the benchmark mode-collapse. Fakes carry the same dequantisation noise as the rows, or
-    the critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty) are for a hundred times
-    more turns: at 300,000 examples a judge of digits took 17 % as many of the samples as of real rows (collapsed); at
-    1e-3 it took 55 %, and 72 % with batch normalisation in the generator too. At 150,000, layers of 128 and 256 on
-    batches of 64 gave 51 %, a third layer 76 %, three of 256 on batches of 32 85 %.
+    The keywords up to `loop` are what its variants change: `generator(latents, widths, shape)` and `critic(shape,
+    widths)` build the networks; `pack` is how many rows the critic judges as one, along their first axis; `freeze` the
+    share of the budget after which it learns no more. Without `batch_norm` in the generator and with a critic of lower
+    rate it collapses: see the benchmark mode-collapse. Fakes carry the same dequantisation noise as the rows, or the
+    critic need look at nothing else. The papers' rates (2e-4, and 1e-4 with the penalty) are for a hundred times more
+    turns: at 300,000 examples a judge of digits took 17 % as many of the samples as of real rows (collapsed); at 1e-3
+    it took 55 %, and 72 % with batch normalisation in the generator too. At 150,000, layers of 128 and 256 on batches
+    of 64 gave 51 %, a third layer 76 %, three of 256 on batches of 32 85 %.
     """
 
     def __init__(
@@ -62,9 +63,9 @@ class GAN(nn.Module):
         self.latents, self.batch = latents, batch
         self.size = spec.size
         self.optimizer, self.rate, self.critic_rate = optimizer, rate, critic_rate or rate
-        generator = generator or partial(mlp, norm=nn.BatchNorm1d if batch_norm else None)
-        self.generator = generator(latents, *widths, spec.size)
-        self.critic = critic(pack * spec.size, *widths[::-1], 1)
+        generator = generator or partial(connected, norm=nn.BatchNorm1d if batch_norm else None)
+        self.generator = generator(latents, widths, spec.x.shape)
+        self.critic = critic((pack * spec.x.shape[0], *spec.x.shape[1:]), widths)
 
     def score(self, x: Tensor) -> Tensor:
         """The critic's opinion (n,) of packs (n, pack, ...): a logit, or the potential of a Wasserstein critic. Rows
@@ -79,7 +80,9 @@ class GAN(nn.Module):
         unit = centred(torch.ones(1, 1), self.kind) - centred(torch.zeros(1, 1), self.kind)
         return steepest(self.critic) * float(unit)
 
-    def fit(self, stream: Any) -> None:
+    def players(self, stream: Any) -> tuple[Player, Player]:
+        """The critic and the generator, on a stream that says how much is spent."""
+
         def shown(x: Tensor) -> Tensor:
             return self.corrupt(x, stream.spent).unflatten(0, (-1, self.pack))
 
@@ -100,7 +103,10 @@ class GAN(nn.Module):
         teach = self.optimizer(self.critic.parameters(), lr=self.critic_rate)
         learn = self.optimizer(self.generator.parameters(), lr=self.rate)
         critic = Player("critic", critic_loss, teach, self.turns, partial(self.after, self.critic))
-        generator = Player("generator", generator_loss, learn)
+        return critic, Player("generator", generator_loss, learn)
+
+    def fit(self, stream: Any) -> None:
+        critic, generator = self.players(stream)
         self.loop(stream.batches(self.batch * self.pack, until=self.freeze), critic, generator)
         self.loop(stream.batches(self.batch * self.pack), generator)
 

@@ -1,14 +1,9 @@
-"""Layers that let a critic or a generator see more, or less, than one row by itself."""
+"""Layers that let a critic or a generator see more than one row by itself."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-
-from baselines.nets import leaky, mlp
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -59,42 +54,3 @@ class Beside(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.net(torch.cat([self.reference, z]))[len(self.reference) :]
-
-
-def virtual(*sizes: int, many: int = 64) -> nn.Module:
-    """A generator with virtual batch normalisation."""
-    return Beside(mlp(*sizes, norm=partial(VirtualBatchNorm, many=many)), many, sizes[0])
-
-
-def comparing(*sizes: int, kernels: int = 16) -> nn.Module:
-    """A critic that compares the rows of a batch before its last layer."""
-    *body, last, score = sizes
-    features = nn.Sequential(mlp(*body, last, activation=leaky), leaky())
-    return nn.Sequential(features, MinibatchDiscrimination(last, kernels), nn.Linear(last + kernels, score))
-
-
-def lipschitz(*sizes: int) -> nn.Module:
-    """A critic of Lipschitz constant 1: each weight is divided by its largest singular value (Miyato et al., 2018)."""
-    net = mlp(*sizes, activation=leaky)
-    for layer in net:
-        if isinstance(layer, nn.Linear):
-            spectral_norm(layer)
-    return net
-
-
-class Point(nn.Module):
-    """A generator that has learnt one row, and says it but for a thousandth of a code: as wide as the task `dirac`."""
-
-    def __init__(self, *sizes: int) -> None:
-        super().__init__()
-        self.at = nn.Parameter(torch.ones(sizes[-1]))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.at + 1e-3 * z[:, :1]
-
-
-def slope(*sizes: int) -> nn.Module:
-    """A linear critic, at first of slope 1 each way."""
-    line = nn.Linear(sizes[0], 1, bias=False)
-    nn.init.ones_(line.weight)
-    return line

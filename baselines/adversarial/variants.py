@@ -8,7 +8,7 @@ from torch.optim import SGD, RMSprop
 
 from baselines import objectives
 from baselines.adversarial.gan import GAN, adam
-from baselines.adversarial.layers import Point, comparing, lipschitz, slope, virtual
+from baselines.adversarial.networks import Point, comparing, convolving, deconvolving, lipschitz, slope, virtual
 from baselines.penalties import clip, gradient_penalty, noisy, r1, roth
 from baselines.play import consensus, together
 
@@ -51,6 +51,12 @@ sngan = partial(
 
 gan_roth = partial(GAN, penalty=roth)
 gan_r1 = partial(GAN, penalty=r1)
+
+# What the players are made of.
+
+# Radford et al., 2016, with batches of 16 for their 128: turns are what teaches. After 50,000 examples of Fashion-MNIST
+# the judge took 36 % as many of the samples as of real rows, with batches of 64 it took 14 %.
+dcgan = partial(GAN, generator=deconvolving, critic=convolving, widths=(64, 32), critic_rate=4e-4, batch=16)
 
 # What a critic is shown.
 

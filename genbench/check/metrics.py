@@ -130,6 +130,40 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
         "cells": torch.tensor([[100.0, 100.0 * (1 + i), 0.25, 1e-3 * (1 + fault)] for i in range(CLASSES)]),
     },
     evidence.Estimates: lambda fault: estimates(torch.randn(2, N, CLASSES), fault),
+    evidence.Conditionals: lambda fault: {
+        "given": (rows := blobs(N))[1],
+        "said": torch.where(torch.rand(N) < fault / 4, torch.randint(CLASSES, (N,)), rows[1]),
+        "real": rows[0],
+        "fake": blobs(N)[0] * (1 - fault / 4),
+    },
+    evidence.Told: lambda fault: {
+        "given": (which := torch.arange(N) % CLASSES),
+        "log_q": (log_q := ((8 - 3 * fault) * torch.eye(CLASSES)[which]).log_softmax(1)),
+        "again": log_q.clone(),
+    },
+    evidence.Read: lambda fault: {
+        "read": (which := torch.arange(N) % CLASSES),
+        "labels": torch.where(torch.rand(N) < fault / 4, torch.randint(CLASSES, (N,)), CLASSES - 1 - which),
+    },
+    evidence.Meanings: lambda fault: {
+        "codes": (codes := torch.randn(N, 2)),
+        "factors": codes.flip(1) + fault * torch.randn(N, 2),
+    },
+    evidence.Analogies: lambda fault: {
+        "wanted": (which := torch.arange(N) % CLASSES),
+        **{
+            name: torch.where(torch.rand(N) < fault / 4, torch.randint(CLASSES, (N,)), which)
+            for name in ("of_codes", "of_rows", "of_chance")
+        },
+    },
+    evidence.Edits: lambda fault: {
+        "start": (start := torch.rand(40, 1, 6, 6)),
+        "mask": (mask := torch.zeros(40, 1, 6, 6).index_fill(2, torch.arange(2), 1)),
+        "wanted": (wanted := torch.rand(40, 1, 6, 6)),
+        "after": start + mask * (1 - fault / 4) * (wanted - start) + fault * torch.rand(40, 1, 6, 6),
+        "plain": torch.rand(30, 1, 6, 6),
+        "real": torch.rand(50, 1, 6, 6),
+    },
     evidence.Kernel: lambda fault: {
         "kernel": fault / 4 * torch.eye(CLASSES) + (1 - fault / 4) * (fault * torch.arange(CLASSES)).softmax(0),
         "law": torch.full((CLASSES,), 1 / CLASSES),

@@ -18,12 +18,15 @@ from genbench.evidence import ends
 from genbench.model import (
     Autoencoder,
     Bounded,
+    ConditionalSampler,
     Critic,
     Decoder,
     Density,
     Detector,
+    Editor,
     Encoder,
     Estimator,
+    Informative,
     Joint,
     Mover,
     Sampler,
@@ -91,13 +94,22 @@ class ModelChecks:
         if self.trials:  # a test of symbols declines rows, and one of rows symbols
             self.asks(self.model)[Tester if can(type(self.model), Tester) else Estimator]()
 
+    @property
+    def labels(self) -> Tensor:
+        if self.task.valid.y is None:
+            raise NotImplementedError("the task has no classes")
+        return self.task.valid.y
+
     def asks(self, model: Any) -> dict[type, Callable[[], Any]]:
         return {
             Sampler: lambda: model.sample(8),
+            ConditionalSampler: lambda: model.sample_given(self.labels[:8]),
             Density: lambda: model.log_prob(self.x[:8]),
             Bounded: lambda: model.bound(self.x[:8], 2),
             Encoder: lambda: model.encode(self.x[:8]),
             Decoder: lambda: model.decode(model.latent(8)),
+            Editor: lambda: model.edit(self.x[:8], torch.ones_like(self.x[:8]), self.x[8:16]),
+            Informative: lambda: torch.cat([model.chosen(model.latent(8))[:, None], *model.read(self.x[:8])], 1),
             Autoencoder: lambda: model.decode(model.encode(self.x[:8])),
             Unnormalised: lambda: model.energy(model.step(self.x[:8])) + model.log_z0(),
             Joint: lambda: model.log_joint(model.simulate(z := model.latent(8)), z),
@@ -122,6 +134,12 @@ class ModelChecks:
             yield "is the same after save and load", lambda: self.save_and_load(offers)
         if Sampler in offers:
             yield "samples: shape, finite, same seed same samples", self.samples
+        if ConditionalSampler in offers:
+            yield "sample_given: a row of the task's shape for each class", self.samples_given
+        if Editor in offers:
+            yield "edit: rows of the task's shape, each its own", self.edits
+        if Informative in offers:
+            yield "read: log-probabilities of classes, among them those in its codes", self.reads
         if Density in offers:
             yield "log_prob: (n,), a row's value does not depend on its batch", partial(self.per_row, model.log_prob)
             if plane:
@@ -205,6 +223,27 @@ class ModelChecks:
         hold(torch.equal(x, drawn(self.model)), "the same seed gave other samples")
         hold(not torch.equal(x, drawn(self.model, seed=3)), "another seed gave the same samples")
         hold(len(drawn(self.model, 1)) == 1, "sample(1) is not one row")
+
+    def samples_given(self) -> None:
+        with aside(self.model, 0):
+            x = self.model.sample_given(self.labels[:20])
+        hold(x.shape == (20, *self.task.spec.x.shape), f"sample_given of 20 classes has shape {tuple(x.shape)}")
+        hold(torch.isfinite(x).all(), "samples are not finite")
+
+    def edits(self) -> None:
+        def ask(x: Tensor) -> Tensor:
+            made: Tensor = self.model.edit(x, torch.ones_like(x), self.x[: len(x)].flip(1))
+            return made
+
+        hold(ask(self.x).shape == self.x.shape, f"edit of {tuple(self.x.shape)} has shape {tuple(ask(self.x).shape)}")
+        self.per_row(ask)
+
+    def reads(self) -> None:
+        with aside(self.model, 0):
+            chosen, (log_q, _) = self.model.chosen(self.model.latent(20)), self.model.read(self.x)
+        total = log_q.exp().sum(1)
+        hold(close(total, torch.ones_like(total), 1e-4), "probabilities of classes do not sum to one")
+        hold(0 <= int(chosen.min()) <= int(chosen.max()) < log_q.shape[1], "a code holds a class that it cannot read")
 
     def per_row(self, ask: Callable[[Tensor], Tensor]) -> None:
         with aside(self.model, 0):

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
-import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-
-from genbench.errors import BadInput, NotApplicable
+from genbench.errors import NotApplicable
 from genbench.evidence import Judged
+from genbench.forest import judge, numbers
 from genbench.metric import metric
 from genbench.metrics.estimates import at_least, flat, share
 from genbench.record import Estimate
-
-JUDGED = 5000  # labelled rows that make the judge
-
-
-@lru_cache(1)
-def forest(rows: bytes, labels: bytes) -> RandomForestClassifier:
-    """The judge of float32 rows and int64 labels; kept, for one run is judged on the same rows again and again."""
-    y = np.frombuffer(labels, np.int64)
-    x = np.frombuffer(rows, np.float32).reshape(len(y), -1)
-    return RandomForestClassifier(100, random_state=0, n_jobs=1).fit(x, y)
 
 
 @metric("higher", version="1", unit="of the rate of real rows")
@@ -38,17 +25,11 @@ def accepted(e: Judged) -> Estimate:
     where shapes or counts disagree.
     """
     at_least(2, real=e.real, fake=e.fake)
-    train, real, fake = (rows.float().cpu().numpy() for rows in flat(train=e.train, real=e.real, fake=e.fake))
-    labels = e.labels.long().cpu().numpy()
-    if labels.shape != (len(train),):
-        raise BadInput(f"labels have shape {labels.shape}, expected one a training row: ({len(train)},)")
-    labelled = np.random.default_rng(0).permutation(np.flatnonzero(labels >= 0))[:JUDGED]
-    if len(np.unique(labels[labelled])) < 2:
-        raise NotApplicable("the labels name fewer than 2 classes: a judge would accept everything")
-    judge = forest(train[labelled].tobytes(), labels[labelled].tobytes())
+    train, *shown = flat(train=e.train, fake=e.fake, real=e.real)
+    known = judge(train, e.labels)
     (p, p_error), (q, q_error) = (
-        share(int((judge.predict_proba(rows).max(1) >= 0.5).sum()), len(rows)) for rows in (fake, real)
+        share(int((known.predict_proba(numbers(rows)).max(1) >= 0.5).sum()), len(rows)) for rows in shown
     )
     if q == 0:
-        raise NotApplicable(f"the judge accepts none of {len(real)} real rows")
-    return Estimate(p / q, math.hypot(p_error / q, p * q_error / q**2), min(len(real), len(fake)))
+        raise NotApplicable(f"the judge accepts none of {len(e.real)} real rows")
+    return Estimate(p / q, math.hypot(p_error / q, p * q_error / q**2), min(len(e.real), len(e.fake)))

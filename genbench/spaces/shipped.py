@@ -108,3 +108,25 @@ class Stacked:
 
 
 stacked_digits = partial(Stacked, "stacked-digits", digits)
+
+
+class Padded:
+    """A space of smaller images, of which these have `margin` pixels more on each side."""
+
+    resized = ""
+
+    def __init__(self, name: str, inner: Callable[[], Shipped], margin: int) -> None:
+        self.name, self.inner, self.margin = name, inner(), margin
+        self.digest = self.inner.digest
+
+    def cut(self, x: Tensor) -> Tensor:
+        return x[..., self.margin : -self.margin, self.margin : -self.margin].contiguous()
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.inner.features(self.cut(x))
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.inner.logits(self.cut(x))
+
+
+fashion_mnist_32 = partial(Padded, "fashion-mnist-32", fashion_mnist, 2)

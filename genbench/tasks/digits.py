@@ -58,7 +58,10 @@ def stacked_digits(train: int = 20_000, test: int = 10_000, seed: int = 0) -> Ta
     """
     if min(train, test) < 1:
         raise BadInput(f"stacked-digits: train and test are numbers of rows, at least 1; got {train} and {test}")
-    spec, noise = Spec(Real((3, 8, 8), 0.0, 1.0, LEVELS), Labels(1000)), Generator().manual_seed(seed)
+    spec, noise = (
+        Spec(Real((3, 8, 8), 0.0, 1.0, LEVELS), Labels(1000, parts=(10, 10, 10))),
+        Generator().manual_seed(seed),
+    )
 
     def stacked(name: str, n: int) -> Rows:
         ink, label = table()[name]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from genbench.errors import BadInput
 from genbench.task import Labels, Real, Rows, Spec, Task, splits
@@ -87,11 +88,15 @@ CIFAR10 = Published("cifar10", BATCHES, "cifar-10-batches-bin")
 
 
 @on_cpu
-def fashion_mnist(path: str | None = None, size: int | None = None, download: bool = True) -> Task:
-    """70,000 grey 28x28 articles of clothing in 10 classes (Xiao et al., 2017)."""
+def fashion_mnist(path: str | None = None, size: int | None = None, pad: int = 0, download: bool = True) -> Task:
+    """70,000 grey 28x28 articles of clothing (Xiao et al., 2017), 10 classes, with `pad` black pixels on each side."""
+    if not 0 <= pad <= 28:
+        raise BadInput(f"fashion-mnist: pad is a number of pixels on each side, from 0 to 28; got {pad}")
     files = FASHION_MNIST.find(path, download)
-    task = official("fashion-mnist", [idx(file) for file in files], size, files)
-    return replace(task, space="fashion-mnist") if task.spec.x.shape == (1, 28, 28) else task
+    tables = [table if table.ndim == 1 else functional.pad(table, [pad] * 4) for table in map(idx, files)]
+    task = official("fashion-mnist", tables, size, files)
+    seen = {0: "fashion-mnist", 2: "fashion-mnist-32"}.get(pad) if size in (None, 28 + 2 * pad) else None
+    return replace(task, space=seen or task.space)
 
 
 @on_cpu
