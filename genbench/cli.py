@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -47,6 +48,11 @@ class FailOn(StrEnum):
     worse = "worse"
     cannot_tell = "cannot-tell"
     never = "never"
+
+
+class Executor(StrEnum):
+    local = "local"
+    ray = "ray"
 
 
 class Thing(StrEnum):
@@ -141,6 +147,21 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
+def executor(which: Executor, address: str | None) -> Callable[..., list[tuple[Any, str, str]]]:
+    """What carries out runs. BadInput where it is not installed, or has no use for an address."""
+    if which is Executor.ray:
+        try:
+            from genbench.execute import ray
+        except ModuleNotFoundError:
+            raise BadInput("--executor ray needs Ray; pip install 'genbench[ray]'") from None
+        return partial(ray.execute, address=address)
+    if address:
+        raise BadInput("--address goes with --executor ray")
+    from genbench.execute import local
+
+    return local.execute
+
+
 def page_of(name: str, benchmark: Benchmark) -> Page:
     from genbench.report import Page
 
@@ -210,24 +231,28 @@ def run(
     file: FileOption = None,
     runs: RunsOption = RUNS,
     out: OutOption = None,
-    processes: Annotated[int | None, typer.Option(help="Runs at a time; a process a core.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one a core, or a GPU.")] = None,
     memory: Annotated[float | None, typer.Option(min=0.5, help="Gigabytes a run may take; all.")] = None,
     device: DeviceOption = "cpu",
+    where: Annotated[Executor, typer.Option("--executor", help="This machine, or a Ray cluster.")] = Executor.local,
+    address: Annotated[str | None, typer.Option(help="The cluster's HOST:PORT; the one that is up here.")] = None,
 ) -> None:
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
-    from genbench.execute import local
     from genbench.progress import watching
 
+    execute = executor(where, address)
     name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
     root = readable(readable(runs) / name)
-    if not (runs / ".memo.json").exists():
+    if where is Executor.local and not (runs / ".memo.json").exists():
+        from genbench.execute import local
+
         local.warm()  # the first time: import torch there while we import it here
     plan = planned(name, found, runs, device)
     jobs = jobs_of(plan, root)
     print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
     if jobs:
         with watching(len(jobs)) as watcher:
-            ended = local.execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
+            ended = execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
