@@ -147,9 +147,11 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
-def executor(which: Executor, address: str | None) -> Callable[..., list[tuple[Any, str, str]]]:
-    """What carries out runs. BadInput where it is not installed, or has no use for an address."""
+def executor(which: Executor, address: str | None, device: str) -> Callable[..., list[tuple[Any, str, str]]]:
+    """What carries out runs. BadInput where it is not installed, has no use for an address, or lacks the device."""
     if which is Executor.ray:
+        if device == "auto":
+            raise BadInput("--device auto is what this machine has; with --executor ray say cuda or cpu")
         try:
             from genbench.execute import ray
         except ModuleNotFoundError:
@@ -157,8 +159,10 @@ def executor(which: Executor, address: str | None) -> Callable[..., list[tuple[A
         return partial(ray.execute, address=address)
     if address:
         raise BadInput("--address goes with --executor ray")
+    from genbench.device import resolved
     from genbench.execute import local
 
+    resolved(device)
     return local.execute
 
 
@@ -203,8 +207,11 @@ def report_records(name: str, file: Path | None, records: Path, root: Path, out:
 
 
 def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
+    """What a benchmark asks for; `auto` is the device that this machine has."""
     from genbench import bench
+    from genbench.device import resolved
 
+    device = resolved(device) if device == "auto" else device
     return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device, checked)
 
 
@@ -217,7 +224,7 @@ RecordsOption = Annotated[
     Path | None,
     typer.Option("--records", help="Report the runs of this records.jsonl; --runs may hold their evidence."),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda (shared out, a GPU a run), cuda:1, mps, auto.")]
 
 
 @app.command()
@@ -240,7 +247,7 @@ def run(
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
     from genbench.progress import watching
 
-    execute = executor(where, address)
+    execute = executor(where, address, device)
     name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
     root = readable(readable(runs) / name)
     if where is Executor.local and not (runs / ".memo.json").exists():
@@ -317,13 +324,14 @@ def score(
     device: DeviceOption = "cpu",
 ) -> None:
     """Judge samples against real rows, with no model: every metric that they allow, each with its error and its n."""
+    from genbench.device import resolved
     from genbench.report import terminal
     from genbench.score import Asked, score
     from genbench.sources import Reading
 
     if trust:
         os.environ["GENBENCH_TRUST"] = "1"  # how spaces ask
-    asked = Asked(space, listed(metrics), n, real_train, device)
+    asked = Asked(space, listed(metrics), n, real_train, resolved(device))
     with terminal.watching() as watch:
         found = score(real, fake, asked, Reading(resize, trust, latents, seed, runs), watch)
     terminal.show(found, as_json)

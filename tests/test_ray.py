@@ -93,7 +93,7 @@ def test_a_run_whose_node_or_process_is_lost_midway_is_done_elsewhere(lost, clus
     jobs, killed = slow(6), []
 
     def kill():
-        until(lambda: list(tmp_path.glob("genbench-*/*/checkpoint.safetensors")), 200)
+        until(lambda: list(tmp_path.glob("genbench-*/*/checkpoint.safetensors")), 600)
         if lost == "node":
             cluster.remove_node(third, allow_graceful=False)
         else:

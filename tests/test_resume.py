@@ -24,7 +24,9 @@ from genbench.execute import preload  # noqa: F401
 from genbench.record import PARTIAL, Asked, Wanted, read_run
 
 METRICS = tuple(map(Wanted, ("frechet", "likelihood_bound", "reconstruction")))
-TASKS = ("digits", "digits-binary", "documents", "ring8-wide")  # a model is tried on the first it does not decline
+TASKS = (  # a model is tried on the first that it does not decline
+    "digits", "digits-binary", "documents", "ring8-wide", "cube", "quadratic-saddle", "rock-paper-scissors",
+)  # fmt: skip
 QUICK = ("vae", "gan-vbn", "gmm", "things:Stages")
 KILLS = 20
 ROWS = 200  # of each split

@@ -201,7 +201,8 @@ def record_stopped(job: Job, root: Path, why: str) -> None:
 
 
 def quiet_environment() -> None:
-    """One thread a process: inherited by the forkserver and all it forks."""
+    """One thread a process, and a GPU's sums in one order: inherited by the forkserver and all it forks."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
