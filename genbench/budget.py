@@ -44,6 +44,7 @@ def rng_state() -> dict[str, Any]:
     return {
         "torch": torch.get_rng_state(),
         "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
+        "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else [],
         "numpy": [kind, torch.from_numpy(np.array(keys, dtype=np.int64)), *rest],
         "python": [version, torch.tensor(words, dtype=torch.int64), gauss],
     }
@@ -53,6 +54,8 @@ def set_rng_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])
+    for mine in state["mps"]:
+        torch.mps.set_rng_state(mine)
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))
     version, words, gauss = state["python"]
@@ -293,7 +296,8 @@ class Stage:
         self.stream.model.load_state_dict(saved["model"])
         for player in players:
             player.optimizer.load_state_dict(saved["optimizers"][player.name])
-        self.pending = saved["pending"]
+        device = self.stream.order.device
+        self.pending = {name: [loss.to(device) for loss in losses] for name, losses in saved["pending"].items()}
         self.stream.restore(saved["stream"])
         self.stream.restored = None
 

@@ -7,8 +7,9 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -48,6 +49,11 @@ class FailOn(StrEnum):
     worse = "worse"
     cannot_tell = "cannot-tell"
     never = "never"
+
+
+class Executor(StrEnum):
+    local = "local"
+    ray = "ray"
 
 
 class Thing(StrEnum):
@@ -142,6 +148,28 @@ def jobs_of(plan: Plan, root: Path) -> list[Any]:
     return jobs
 
 
+Execute = Callable[..., list[tuple[Any, str, str]]]
+
+
+def executor(which: Executor, address: str | None, device: str) -> Execute:
+    """What carries out runs. BadInput where it is not installed, has no use for an address, or lacks the device."""
+    if which is Executor.ray:
+        if device == "auto":
+            raise BadInput("--device auto is what this machine has; with --executor ray say cuda or cpu")
+        try:
+            from genbench.execute import ray
+        except ModuleNotFoundError:
+            raise BadInput("--executor ray needs Ray; pip install 'genbench[ray]'") from None
+        return partial(ray.execute, address=address)
+    if address:
+        raise BadInput("--address goes with --executor ray")
+    from genbench.device import resolved
+    from genbench.execute import local
+
+    resolved(device)
+    return local.execute
+
+
 def page_of(name: str, benchmark: Benchmark, reproduce: str = "") -> Page:
     from genbench.report import Page
 
@@ -192,8 +220,11 @@ def report_records(name: str, file: Path | None, records: Path, root: Path, out:
 
 
 def planned(name: str, benchmark: Benchmark, runs: Path, device: str, checked: bool = True) -> Plan:
+    """What a benchmark asks for; `auto` is the device that this machine has."""
     from genbench import bench
+    from genbench.device import resolved
 
+    device = resolved(device) if device == "auto" else device
     return bench.plan(name, benchmark, bench.Memo(runs / ".memo.json"), device, checked)
 
 
@@ -206,9 +237,11 @@ RecordsOption = Annotated[
     Path | None,
     typer.Option("--records", help="Report the runs of this records.jsonl; --runs may hold their evidence."),
 ]
-ProcessesOption = Annotated[int | None, typer.Option("--processes", help="Runs at a time; a process a core.")]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", min=1, help="Runs at a time; one a core, or a GPU.")
+]
 MemoryOption = Annotated[float | None, typer.Option("--memory", min=0.5, help="Gigabytes a run may take; all.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda (shared out, a GPU a run), cuda:1, mps, auto.")]
 
 
 @app.command()
@@ -225,13 +258,17 @@ def run(
     processes: ProcessesOption = None,
     memory: MemoryOption = None,
     device: DeviceOption = "cpu",
+    where: Annotated[Executor, typer.Option("--executor", help="This machine, or a Ray cluster.")] = Executor.local,
+    address: Annotated[str | None, typer.Option(help="The cluster's HOST:PORT; the one that is up here.")] = None,
 ) -> None:
     """Train, score and report. Finished runs are skipped; a stopped one goes on."""
+    execute = executor(where, address, device)
     name, found = benchmark_from(benchmark, file, models, tasks, metrics, seeds, examples)
     root = readable(readable(runs) / name)
-    warmed(runs)
+    if where is Executor.local:
+        warmed(runs)
     plan = planned(name, found, runs, device)
-    carry_out(name, plan, root, processes, memory)
+    carry_out(name, plan, root, execute, processes, memory)
     asked = {"models": models, "tasks": tasks, "metrics": metrics, "seeds": seeds, "examples": examples, "file": file}
     print(f"report: {write_report(plan, root, out, called('run', benchmark, **asked))}")
 
@@ -255,14 +292,16 @@ def tune(
     """Search the options that models declare, with equal trials, by validation rows alone. What is finished stands."""
     from genbench import bench
     from genbench import tune as tuning
+    from genbench.device import resolved
     from genbench.record import read_results
 
+    execute = executor(Executor.local, None, device)
     name, found = benchmark_from(benchmark, file, models, tasks, None, None, None)
     root = readable(readable(runs) / f"{name}-tune")
     warmed(runs)
     search = tuning.search(name, found, metric, trials, seeds, examples, listed(models) or ())
-    plan = search.plan(bench.Memo(runs / ".memo.json"), device)
-    carry_out(f"{name}-tune", plan, root, processes, memory)
+    plan = search.plan(bench.Memo(runs / ".memo.json"), resolved(device))
+    carry_out(f"{name}-tune", plan, root, execute, processes, memory)
     results = read_results(root, {asked.id for asked in plan.asked})
     outcomes = list(search.outcomes(results))
     for outcome in outcomes:
@@ -280,16 +319,15 @@ def warmed(runs: Path) -> None:
         local.warm()
 
 
-def carry_out(name: str, plan: Plan, root: Path, processes: int | None, memory: float | None) -> None:
+def carry_out(name: str, plan: Plan, root: Path, execute: Execute, processes: int | None, memory: float | None) -> None:
     """Do what is still to be done, and say how it went."""
-    from genbench.execute import local
     from genbench.progress import watching
 
     jobs = jobs_of(plan, root)
     print(f"{name}: {len(plan.asked)} runs, {len(plan.asked) - len(jobs)} finished before", flush=True)
     if jobs:
         with watching(len(jobs)) as watcher:
-            ended = local.execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
+            ended = execute(jobs, root, watcher, processes, int(memory * 1e9) if memory else None)
         troubled = [status for _, status, _ in ended if status not in ("ok", "skipped")]
         if troubled:
             print(f"{len(troubled)} of {len(ended)} runs did not end well: " + ", ".join(sorted(set(troubled))))
@@ -353,13 +391,14 @@ def score(
     device: DeviceOption = "cpu",
 ) -> None:
     """Judge samples against real rows, with no model: every metric that they allow, each with its error and its n."""
+    from genbench.device import resolved
     from genbench.report import terminal
     from genbench.score import Asked, score
     from genbench.sources import Reading
 
     if trust:
         os.environ["GENBENCH_TRUST"] = "1"  # how spaces ask
-    asked = Asked(space, listed(metrics), n, real_train, device)
+    asked = Asked(space, listed(metrics), n, real_train, resolved(device))
     with terminal.watching() as watch:
         found = score(real, fake, asked, Reading(resize, trust, latents, seed, runs), watch)
     terminal.show(found, as_json)

@@ -163,12 +163,9 @@ def exam(real: Source, asked: Asked, how: Reading) -> Exam:
         train = read(asked.train, how)
         comparable(real, train)
         task = replace(task, train=Rows(train.x))
-    try:
-        device = torch.empty(0, device=asked.device).device
-    except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"--device {asked.device}: {str(error).splitlines()[0]}") from None
-    task = replace(task, test=Rows(real.x), space=asked.space or task.space).to(device)
-    return Exam(task, "test", make_space(task))
+    with torch.device(asked.device) as device:
+        task = replace(task, test=Rows(real.x), space=asked.space or task.space).to(device)
+        return Exam(task, "test", make_space(task))
 
 
 def doubts(a: Source, b: Source) -> Iterator[str]:

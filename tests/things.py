@@ -1,6 +1,7 @@
 """Models that misbehave, each in one way, for the tests of what the harness makes of them."""
 
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -126,3 +127,19 @@ class Slow(Base):
             return (x - self.mean).square().mean()
 
         self.train_with(stream, loss)
+
+
+class Bereaved(Base):
+    """Kills the process that started its own."""
+
+    def fit(self, stream):
+        os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
+        time.sleep(60)
+
+
+class SeesGPU(Base):
+    """Writes down, for a while, which GPU it was given."""
+
+    def fit(self, stream):
+        time.sleep(0.5)
+        raise RuntimeError(os.environ["CUDA_VISIBLE_DEVICES"])

@@ -98,10 +98,12 @@ def locked(folder: Path) -> Iterator[bool]:
         let_go()
 
 
-def work(job: Job, root: Path, words: Connection, memory: int) -> None:
+def work(job: Job, root: Path, words: Connection, memory: int, gpu: str | None) -> None:
     """A worker's whole life, at the head of a group of processes: Ctrl-C is its parent's to answer."""
     os.setsid()
     die_with_parent()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if job.asked.device == "cpu":  # a GPU's driver reserves more addresses than there is memory
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     leaving = threading.Event()
@@ -147,6 +149,7 @@ class Worker:
     process: Any
     words: Connection
     heard: float
+    gpu: str | None = None
     outcome: tuple[str, str] | None = None
     late: bool = False
 
@@ -198,7 +201,8 @@ def record_stopped(job: Job, root: Path, why: str) -> None:
 
 
 def quiet_environment() -> None:
-    """One thread a process: inherited by the forkserver and all it forks."""
+    """One thread a process, and a GPU's sums in one order: inherited by the forkserver and all it forks."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
@@ -219,10 +223,21 @@ def whole_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def gpus(device: str) -> list[str | None]:
+    """The GPUs to share out, one a run; none where all runs are on one device."""
+    if device != "cuda":
+        return []
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in visible.split(",") if name]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
 def execute(
     jobs: Sequence[Job], root: Path, watcher: Watcher, processes: int | None = None, memory: int | None = None
 ) -> list[tuple[Job, str, str]]:
-    """Do all jobs, none of which may take more `memory` than that (bytes; all that there is).
+    """Do all jobs, so many at a time (one a core, or one a GPU), none with more `memory` than that (bytes; all).
 
     KeyboardInterrupt stops them, each at a checkpoint if it gets to one soon, and is raised again.
     """
@@ -234,16 +249,17 @@ def execute(
         del main.__file__  # workers need nothing of the command that started them
     todo, busy = list(jobs), list[Worker]()
     done: list[tuple[Job, str, str]] = []
+    slots = gpus(jobs[0].asked.device)[:processes] or [None] * (processes or os.cpu_count() or 1)
     try:
         while todo or busy:
-            while todo and len(busy) < (processes or os.cpu_count() or 1):
-                job = todo.pop(0)
+            while todo and slots:
+                job, gpu = todo.pop(0), slots.pop()
                 ours, theirs = context.Pipe(duplex=False)
-                given = (job, root, theirs, memory or whole_memory())
+                given = (job, root, theirs, memory or whole_memory(), gpu)
                 process = context.Process(target=work, args=given, daemon=False)
                 process.start()
                 theirs.close()
-                busy.append(Worker(job, process, ours, time.monotonic()))
+                busy.append(Worker(job, process, ours, time.monotonic(), gpu))
                 watcher.started(job)
             wait([worker.process.sentinel for worker in busy], timeout=BEAT)
             for worker in list(busy):
@@ -253,6 +269,7 @@ def execute(
                     worker.end()
                     worker.listen(watcher)
                     busy.remove(worker)
+                    slots.append(worker.gpu)
                     status, why = worker.verdict()
                     if status == TAKEN:
                         todo.append(worker.job)

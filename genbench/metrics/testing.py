@@ -84,7 +84,7 @@ def class_uniformity(e: Logits, *, eps: float = 0.25) -> Estimate:
         raise BadInput(f"logits have shape {tuple(e.fake.shape)}, expected (m, classes)")
     finite("logits", e.fake)
     at_least(2, logits=e.fake)
-    return in_l1(tallies(e.fake.argmax(1), e.fake.shape[1]), e.fake.shape[1], eps)
+    return in_l1(tallies(e.fake.double().argmax(1), e.fake.shape[1]), e.fake.shape[1], eps)
 
 
 def in_l1(counts: NDArray[np.int64], n: int, eps: float, note: str = "") -> Estimate:
