@@ -62,7 +62,7 @@ class Point(nn.Module):
 
     def __init__(self, latents: int, widths: Widths, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.at = nn.Parameter(torch.ones(shape))
+        self.at = nn.Parameter(torch.ones(prod(shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         return self.at + 1e-3 * z[:, :1]
