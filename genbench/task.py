@@ -50,7 +50,7 @@ class Labels:
 
     n: int
     shape: tuple[int, ...] = ()
-    parts: tuple[int, ...] = ()
+    parts: tuple[int, ...] = field(default=(), repr=False)  # no other rows: see provenance.data
 
 
 Kind = Real | Bits | Counts | Labels
