@@ -174,6 +174,11 @@ UNDRAWN = {
         ("severity_correlation", "least_severity"), "of a metric on trial; see tests/known/test_severities.py"
     ),
     **dict.fromkeys(
+        ("agreement", "analogy", "class_distance", "class_diversity", "edit_error", "edit_realism", "edit_spill",
+         "information", "label_entropy", "matching", "meaning"),
+        "of what a model is asked for, and not of rows alone; see tests/known/test_conditions.py",
+    ),
+    **dict.fromkeys(
         ("stationary_distance", "mixing_steps"), "of a chain's moves and not of rows; see tests/known/test_chains.py"
     ),
 }  # fmt: skip
