@@ -37,6 +37,7 @@ def cluster():
     """One of three nodes: that which we speak to has no CPU, the others have one each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("RAY_worker_niceness", "0")  # 15 by default, which may be for ever where others are at work
         found = Cluster(initialize_head=True, head_node_args={**ROOM, "num_cpus": 0, "include_dashboard": False})
         for address in ("127.0.0.2", "127.0.0.3"):
             found.add_node(**ROOM, node_ip_address=address)

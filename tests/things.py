@@ -143,3 +143,11 @@ class SeesGPU(Base):
     def fit(self, stream):
         time.sleep(0.5)
         raise RuntimeError(os.environ["CUDA_VISIBLE_DEVICES"])
+
+
+class Naps(Good):
+    """Takes a second of nobody's time."""
+
+    def fit(self, stream):
+        super().fit(stream)
+        time.sleep(1)
