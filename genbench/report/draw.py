@@ -20,6 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 from PIL import Image
 
+from genbench.report.trials import EXACT
+
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 160, "metadata": {"Software": None}},
     "pdf": {"dpi": 300, "metadata": {"CreationDate": None, "Producer": None, "Creator": None}},
@@ -32,7 +34,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 MARKERS = "osD^vPX*<>"
 REFERENCE: dict[str, Any] = {"truth": (0, (6, 2)), "noise": (0, (1, 2)), "thief": (0, (4, 2, 1, 2)),
-                             "collisions, exactly": "-"}  # fmt: skip
+                             EXACT: "-"}  # fmt: skip
 STYLE: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5, "legend.fontsize": 7.5, "text.parse_math": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": INK,
