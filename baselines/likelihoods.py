@@ -3,24 +3,15 @@ rows with a range become numbers without one."""
 
 from __future__ import annotations
 
-from math import log, pi, prod
+from math import log, prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from baselines.nets import dequantised, pictured
+from baselines.normals import normal
 from genbench.task import Bits, Counts, Real, Spec
-
-
-def standard_normal(x: Tensor) -> Tensor:
-    """log N(x; 0, I) in nats, over the last axis."""
-    return -0.5 * (x.square().sum(-1) + x.shape[-1] * log(2 * pi))
-
-
-def normal(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log N(x; mean, scale^2) in nats, over the last axis."""
-    return standard_normal((x - mean) * (-log_scale).exp()) - log_scale.sum(-1)
 
 
 class Gaussian(nn.Module):

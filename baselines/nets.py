@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from genbench.task import Bits, Counts, Real
+from genbench.task import Bits, Counts, Real, Spec
 
 Norm = Callable[[int], nn.Module]
 
@@ -62,6 +62,12 @@ def up(size: int, channels: tuple[int, ...], shape: tuple[int, ...], norm: Norm 
     for wide, narrow in pairwise((*channels[::-1], shape[0])):
         layers += [*([norm(wide)] if norm else []), nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1)]
     return nn.Sequential(*layers, nn.Flatten())
+
+
+def passable(spec: Spec) -> None:
+    """NotImplementedError for rows that pass no gradient on to who made them."""
+    if isinstance(spec.x, Bits):
+        raise NotImplementedError("no gradient passes through bits")
 
 
 def halvings(shape: tuple[int, ...]) -> int:

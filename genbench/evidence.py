@@ -838,6 +838,13 @@ class Field(Evidence):
         return cls(bent, points, *dynamics.fields(game, points))
 
 
+def grid(cells: Tensor) -> None:
+    """BadInput unless they are the n, the draws, the epsilon and the seconds of each cell, (cells, 4)."""
+    if cells.ndim != 2 or cells.shape[1] != 4:
+        raise BadInput(f"cells has shape {tuple(cells.shape)}, expected (cells, 4)")
+    finite("cells", cells)
+
+
 @dataclass(frozen=True)
 class PValues(Evidence):
     """What a test said on a grid: p-values null (k, cells) where there was nothing to find, far (m, cells) where there
@@ -850,9 +857,7 @@ class PValues(Evidence):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
-            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
-        finite("cells", self.cells)
+        grid(self.cells)
         if not float(self.cells.min()) > 0:
             raise BadInput("cells has numbers that are not above 0; n, draws, epsilon and seconds are")
         object.__setattr__(self, "cells", self.cells.double())
@@ -926,9 +931,7 @@ class Estimates(Evidence):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cells.ndim != 2 or self.cells.shape[1] != 4:
-            raise BadInput(f"cells has shape {tuple(self.cells.shape)}, expected (cells, 4)")
-        finite("cells", self.cells)
+        grid(self.cells)
         finite("known", self.known)
         for name in ("null", "far"):
             said = getattr(self, name)

@@ -17,9 +17,10 @@ from baselines.autoencoding.deep_ae import DeepAE
 from baselines.autoencoding.vae import VAE
 from baselines.energy.rbm import RBM
 from baselines.flows.realnvp import RealNVP
-from baselines.likelihoods import likelihood, standard_normal
+from baselines.likelihoods import likelihood
 from baselines.linear.pca import PCA
 from baselines.mixture.gmm import GMM
+from baselines.normals import standard_normal
 from baselines.objectives import minimax, non_saturating, wasserstein
 from baselines.penalties import gradient_penalty
 from baselines.reference import Noise, Thief

@@ -16,7 +16,7 @@ from baselines.autoregressive.mixtures import Logistics, Normals
 from baselines.autoregressive.pixelcnn import PixelCNN
 from baselines.flows.realnvp import RealNVP
 from baselines.flows.realnvp_conv import PAIRS, RealNVPConv
-from baselines.likelihoods import standard_normal
+from baselines.normals import standard_normal
 from baselines.play import Player, play
 from genbench.budget import Budget, Stream, seed_everything
 from genbench.metrics import bits_per_dim, log_likelihood

@@ -6,10 +6,10 @@ from torch import nn
 
 from baselines.autoencoding.vae import VAE
 from baselines.energy.rbm import RBM
-from baselines.likelihoods import standard_normal
 from baselines.linear.linear_ae import LinearAE
 from baselines.linear.pca import PCA
 from baselines.mixture.naive_mc import NaiveMC
+from baselines.normals import standard_normal
 from baselines.play import Player, play
 from genbench.budget import Budget, Stream, seed_everything
 from genbench.evidence import Desk, Exam, Grid

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from baselines.adversarial.networks import convolving, deconvolving
-from baselines.nets import centred, dequantised, pictured
+from baselines.nets import centred, dequantised, passable, pictured
 from baselines.objectives import non_saturating
 from baselines.play import Player, play
-from genbench.task import Bits, Labels, Spec
+from genbench.task import Labels, Spec
 
 
 class CGAN(nn.Module):
@@ -43,8 +43,7 @@ class CGAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         if not isinstance(spec.y, Labels):
             raise NotImplementedError("needs a class for each row")
         self.kind, self.classes, self.matched = spec.x, spec.y.n, matched

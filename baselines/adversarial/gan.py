@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from baselines.adversarial.networks import connected, plain
-from baselines.nets import centred, dequantised, pictured, steepest
+from baselines.nets import centred, dequantised, passable, pictured, steepest
 from baselines.objectives import Objective, non_saturating
 from baselines.penalties import Critic, clean, free, unpenalised
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 adam = partial(Adam, betas=(0.5, 0.999), fused=True)
 
@@ -56,8 +56,7 @@ class GAN(nn.Module):
         batch: int = 32,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.objective, self.penalty, self.corrupt, self.after = spec.x, objective, penalty, corrupt, after
         self.turns, self.pack, self.freeze, self.loop = turns, pack, freeze, loop
         self.latents, self.batch = latents, batch

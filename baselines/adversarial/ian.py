@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss, mse_loss
 
 from baselines.adversarial.inversion import edited
-from baselines.nets import centred, dequantised, down, halvings, leaky, pictured, up
+from baselines.nets import centred, dequantised, down, halvings, leaky, passable, pictured, up
+from baselines.normals import drawn
 from baselines.objectives import non_saturating
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 
 class IAN(nn.Module):
@@ -42,8 +43,7 @@ class IAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.latents, self.batch, self.stay, self.steps = spec.x, latents, batch, stay, steps
         self.weights = pixels, features, divergence
         self.rate, self.critic_rate = rate, critic_rate
@@ -63,8 +63,7 @@ class IAN(nn.Module):
     def drawn(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """A code for what the critic sees of a row, and the divergence of what it is drawn from, in nats (n,)."""
         mean, log_scale = self.reader(h).chunk(2, 1)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1).sum(1) - log_scale.sum(1)
-        return mean + log_scale.exp() * torch.randn_like(mean), divergence
+        return drawn(mean, log_scale)
 
     def critic_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         h = self.seen(x)

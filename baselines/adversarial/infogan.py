@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from baselines.likelihoods import normal
-from baselines.nets import centred, dequantised, down, halvings, leaky, pictured, up
+from baselines.nets import centred, dequantised, down, halvings, leaky, passable, pictured, up
+from baselines.normals import normal
 from baselines.objectives import non_saturating
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 
 class InfoGAN(nn.Module):
@@ -43,8 +43,7 @@ class InfoGAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.noise, self.classes, self.continuous, self.batch = spec.x, noise, classes, continuous, batch
         self.weights = torch.tensor([weight, weight_continuous])
         self.rate, self.critic_rate = rate, critic_rate

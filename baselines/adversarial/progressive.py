@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from baselines.adversarial.growing import Grown, Judging, double, halve
-from baselines.nets import centred, dequantised, halvings, pictured
+from baselines.nets import centred, dequantised, halvings, passable, pictured
 from baselines.objectives import gap
 from baselines.penalties import gradient_penalty
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 
 class ProgressiveGAN(nn.Module):
@@ -42,8 +42,7 @@ class ProgressiveGAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.grow, self.latents, self.rate, self.batch = spec.x, grow, latents, rate, batch
         self.drift, self.penalty = drift, partial(gradient_penalty, weight=weight)
         self.last = min(halvings(spec.x.shape), len(channels) - 1)

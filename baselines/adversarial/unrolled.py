@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from baselines.nets import centred, dequantised, leaky, mlp, pictured
+from baselines.nets import centred, dequantised, leaky, mlp, passable, pictured
 from baselines.objectives import cross_entropy
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 Weights = dict[str, Tensor]
 
@@ -40,8 +40,7 @@ class UnrolledGAN(nn.Module):
         batch: int = 32,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.k, self.inner, self.latents, self.batch = spec.x, k, inner, latents, batch
         self.rate, self.critic_rate = rate, critic_rate
         self.adam = partial(torch.optim.Adam, betas=betas, fused=True)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from baselines.nets import centred, dequantised, down, halvings, leaky, pictured, up
+from baselines.nets import centred, dequantised, down, halvings, leaky, passable, pictured, up
+from baselines.normals import drawn
 from baselines.objectives import non_saturating
 from baselines.play import Player, play
-from genbench.task import Bits, Spec
+from genbench.task import Spec
 
 
 class VAEGAN(nn.Module):
@@ -38,8 +39,7 @@ class VAEGAN(nn.Module):
         batch: int = 16,
     ) -> None:
         super().__init__()
-        if isinstance(spec.x, Bits):
-            raise NotImplementedError("no gradient passes through bits")
+        passable(spec)
         self.kind, self.latents, self.batch = spec.x, latents, batch
         self.gamma, self.divergence = gamma, divergence
         self.rate, self.critic_rate = rate, critic_rate
@@ -62,9 +62,7 @@ class VAEGAN(nn.Module):
 
     def drawn(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """A code a row, and the divergence of what it is drawn from, in nats (n,)."""
-        mean, log_scale = self.posterior(x)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1).sum(1) - log_scale.sum(1)
-        return mean + log_scale.exp() * torch.randn_like(mean), divergence
+        return drawn(*self.posterior(x))
 
     def encoder_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         z, divergence = self.drawn(x)

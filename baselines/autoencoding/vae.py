@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from baselines.likelihoods import likelihood, standard_normal
+from baselines.likelihoods import likelihood
 from baselines.nets import centred, mlp
+from baselines.normals import drawn, standard_normal
 from baselines.play import Player, play
 from genbench.task import Spec
 
@@ -67,9 +68,7 @@ class VAE(nn.Module):
     def loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         if self.k > 1:
             return log(self.k) - self.log_weights(x, self.k).logsumexp(0).mean()
-        mean, log_scale = self.posterior(x)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 2 * log_scale - 1).sum(-1)
-        z = mean + log_scale.exp() * torch.randn_like(mean)
+        z, divergence = drawn(*self.posterior(x))
         return (self.beta * divergence - self.likelihood.log_prob(x, self.decoder(z))).mean()
 
     def fit(self, stream: Any) -> None:

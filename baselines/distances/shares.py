@@ -10,6 +10,7 @@ from typing import Any
 from scipy import stats
 from torch import Tensor
 
+from genbench.metrics.estimates import clopper_pearson
 from genbench.record import Estimate
 from genbench.task import Spec, Uniform
 
@@ -55,8 +56,7 @@ def chernoff(hits: int, draws: int) -> tuple[float, float]:
 
 def exact(hits: int, draws: int) -> tuple[float, float]:
     """Clopper & Pearson (1934), by the binomial law itself; of no hits in T, up to 1 - (risk / 2)^(1/T)."""
-    low = float(stats.beta.ppf(RISK / 2, hits, draws - hits + 1)) if hits else 0.0
-    return low, float(stats.beta.isf(RISK / 2, hits + 1, draws - hits)) if hits < draws else 1.0
+    return clopper_pearson(hits, draws, RISK / 2)
 
 
 def normal(hits: int, draws: int) -> tuple[float, float]:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from baselines.flows.couplings import Chain, Coupling, begin
-from baselines.likelihoods import Preprocessing, standard_normal
+from baselines.likelihoods import Preprocessing
 from baselines.nets import mlp
+from baselines.normals import standard_normal
 from baselines.play import Player, play
 from genbench.task import Real, Spec
 

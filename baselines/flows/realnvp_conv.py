@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from baselines.flows.couplings import Chain, Coupling, begin
-from baselines.likelihoods import Preprocessing, standard_normal
+from baselines.likelihoods import Preprocessing
 from baselines.nets import halvings
+from baselines.normals import standard_normal
 from baselines.play import Player, play
 from genbench.task import Real, Spec
 

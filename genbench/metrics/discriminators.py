@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from genbench.evidence import Features
 from genbench.metric import metric
-from genbench.metrics.estimates import at_least, share, squared_error
+from genbench.metrics.estimates import at_least, clopper_pearson, share, squared_error
 from genbench.metrics.transport import transport
 from genbench.record import Estimate
 
@@ -52,8 +51,8 @@ def advantage(judge: Callable[[Tensor], NDArray[np.bool_]], x: Tensor, y: Tensor
     hits, alarms = (int(judge(rows).sum()) for rows in (x, y))
     n, m = len(x), len(y)
     (p, p_error), (q, q_error) = share(hits, n), share(alarms, m)
-    surely = float(stats.beta.ppf(RISK, hits, n - hits + 1)) if hits else 0.0
-    at_most = float(stats.beta.isf(RISK, alarms + 1, m - alarms)) if alarms < m else 1.0
+    surely, _ = clopper_pearson(hits, n, RISK)
+    _, at_most = clopper_pearson(alarms, m, RISK)
     return Estimate(p - q, math.hypot(p_error, q_error), min(n, m), low=surely - at_most, high=1.0)
 
 

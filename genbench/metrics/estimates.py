@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from scipy.special import betainccinv, betaincinv
 from torch import Tensor
 
 from genbench.errors import BadInput
@@ -49,3 +50,10 @@ def share(hits: int, n: int) -> tuple[float, float]:
     """A share of n and its standard error: half of Wilson's (1927) interval at z = 1, so not 0 at 0 and 1."""
     p = hits / n
     return p, math.sqrt(p * (1 - p) / n + 1 / (4 * n * n)) / (1 + 1 / n)
+
+
+def clopper_pearson(hits: int, n: int, risk: float) -> tuple[float, float]:
+    """Ends for a chance of which n trials had so many hits: by the binomial law itself either is missed in at most
+    that share of repeats (Clopper & Pearson, 1934)."""
+    low = float(betaincinv(hits, n - hits + 1, risk)) if hits else 0.0
+    return low, float(betainccinv(hits + 1, n - hits, risk)) if hits < n else 1.0
