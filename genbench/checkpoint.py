@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +26,29 @@ def save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] 
 
 
 def save(tree: Any, path: Path) -> None:
-    """A tree of dicts, lists, numbers, strings and tensors."""
-    tensors: dict[str, Tensor] = {}
+    """A tree of dicts, lists, numbers, strings and tensors. Tensors of a type are written end to end, as one."""
+    parts: dict[str, list[Tensor]] = {}
 
     def pack(node: Any) -> Any:
         if isinstance(node, Tensor):
-            name = str(len(tensors))
-            tensors[name] = node
-            return {"tensor": name}
+            kind = str(node.dtype)
+            parts.setdefault(kind, []).append(node.detach().reshape(-1))
+            return {"tensor": kind, "shape": list(node.shape)}
         if isinstance(node, dict):
             return {"dict": [[key, pack(value)] for key, value in node.items()]}
         if isinstance(node, list | tuple):
             return {"list": [pack(value) for value in node]}
         return node
 
-    save_whole(tensors, path, {"tree": json.dumps(pack(tree))})
+    packed = json.dumps(pack(tree))
+    save_whole({kind: torch.cat([part.cpu() for part in of]) for kind, of in parts.items()}, path, {"tree": packed})
 
 
 def load(path: Path) -> Any:
     """The tree again; tuples come back as lists. None where there is no such file, or no whole one."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            left = {kind: file.get_tensor(kind) for kind in file.keys()}  # noqa: SIM118
             tree = json.loads(file.metadata()["tree"])
     except (OSError, SafetensorError, ValueError, TypeError, KeyError):
         return None
@@ -55,7 +57,9 @@ def load(path: Path) -> Any:
         if not isinstance(node, dict):
             return node
         if "tensor" in node:
-            return tensors[node["tensor"]]
+            kind, n = node["tensor"], math.prod(node["shape"])
+            found, left[kind] = left[kind][:n], left[kind][n:]
+            return found.clone().view(node["shape"])
         if "dict" in node:
             return {key: unpack(value) for key, value in node["dict"]}
         return [unpack(value) for value in node["list"]]
