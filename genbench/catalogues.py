@@ -99,6 +99,7 @@ METRICS = {
     "distortion": "genbench.metrics.codes:distortion",
     "sharpness": "genbench.metrics.codes:sharpness",
     "smoothness": "genbench.metrics.order:smoothness",
+    "largest_step": "genbench.metrics.order:largest_step",
     "locality": "genbench.metrics.order:locality",
     "roughness": "genbench.metrics.traces:roughness",
     "gradient_norm": "genbench.metrics.traces:gradient_norm",

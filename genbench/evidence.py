@@ -598,6 +598,43 @@ class Grid(Evidence):
 
 
 @dataclass(frozen=True)
+class Walks(Evidence):
+    """Rows decoded along straight lines of codes at equal steps: between two codes each, rows (n, steps, *shape), and
+    from one code with one number of it changed from low to high, along (numbers, steps, *shape)."""
+
+    rows: Tensor
+    along: Tensor
+    at_end: ClassVar[bool] = True
+
+    WALKS: ClassVar[int] = 200
+    STEPS: ClassVar[int] = 16
+    NUMBERS: ClassVar[int] = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rows", "along"):
+            finite(name, x := getattr(self, name))
+            if x.ndim < 3 or x.shape[1] < 3:
+                raise BadInput(f"{name} has shape {tuple(x.shape)}, expected (n, steps, *shape) of at least 3 steps")
+
+    @classmethod
+    def collect(cls, model: Decoder, exam: Exam) -> Walks:
+        """Low and high are the 5 % and 95 % quantiles in the prior; of the numbers those that change the row most."""
+        z = model.latent(2 * cls.WALKS)
+        if z.ndim != 2:
+            raise NotApplicable(f"codes of shape {tuple(z.shape[1:])} are no numbers to change one by one")
+        t = torch.linspace(0, 1, cls.STEPS).to(z)
+        low, high = z.quantile(torch.tensor([0.05, 0.95]).to(z), 0)
+        along = z[:1, None].repeat(z.shape[1], cls.STEPS, 1)
+        numbers = torch.arange(z.shape[1])
+        along[numbers, :, numbers] = torch.lerp(low[:, None], high[:, None], t)
+        between = torch.lerp(z[: cls.WALKS, None], z[cls.WALKS :, None], t[:, None])
+        rows, changed = (model.decode(c.flatten(0, 1)).unflatten(0, c.shape[:2]) for c in (between, along))
+        moved = (changed[:, 1:] - changed[:, :-1]).flatten(2).norm(dim=2).sum(1)
+        return cls(rows, changed[moved.argsort(descending=True)[: cls.NUMBERS]])
+
+
+@dataclass(frozen=True)
 class Filters(Evidence):
     """What each unit looks for, as pictures (units, c, h, w)."""
 
@@ -1215,7 +1252,7 @@ KINDS: tuple[type[Evidence], ...] = (
     Trace, Batches, Scores, LipschitzScores, Odds,
     Path, Spread, Field,
     PValues, Kernel, Estimates,
-    Conditionals, Told, Read, Meanings, Analogies, Edits,
+    Conditionals, Told, Read, Meanings, Analogies, Edits, Walks,
 )  # fmt: skip
 
 

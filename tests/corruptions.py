@@ -178,6 +178,7 @@ UNDRAWN = {
          "information", "label_entropy", "matching", "meaning"),
         "of what a model is asked for, and not of rows alone; see tests/known/test_conditions.py",
     ),
+    "largest_step": "of ways between codes and not of rows; see tests/known/test_order.py",
     **dict.fromkeys(
         ("stationary_distance", "mixing_steps"), "of a chain's moves and not of rows; see tests/known/test_chains.py"
     ),

@@ -84,6 +84,8 @@ def arrays(kind, n=120, m=90, d=3, seed=0):
         return {"values": noise.normal(size=n)}
     if kind is evidence.Grid:
         return {"rows": noise.normal(size=(n, 8, d))}
+    if kind is evidence.Walks:
+        return {"rows": noise.normal(size=(n, 6, d)).cumsum(1), "along": noise.normal(size=(4, 6, d))}
     if kind is evidence.Filters:
         return {"filters": noise.normal(size=(n, d, 5, 5))}
     if kind is evidence.Compressed:
@@ -346,6 +348,7 @@ def freeze():
             "LogWeights.values": waves(10, 64, 0.15), "Elbos.values": waves(64, 1, 0.22)[:, 0] - 4.5,
             "Compressed.real": waves(64, 3, 0.1), "Compressed.again": 0.8 * waves(64, 3, 0.11),
             "Compressed.bits": torch.tensor(12), "Grid.rows": waves(36, 4, 0.1).cumsum(0).view(6, 6, 4),
+            "Walks.rows": waves(60, 4, 0.1).cumsum(0).view(10, 6, 4), "Walks.along": waves(12, 4, 0.2).view(2, 6, 4),
             "Filters.filters": waves(20, 36, 0.3).cumsum(1).view(20, 1, 6, 6),
             "AnnealedWeights.forward": waves(20, 1, 0.25)[:, 0] - 0.25,
             "AnnealedWeights.reverse": waves(30, 1, 0.35)[:, 0] + 0.25,

@@ -280,6 +280,7 @@ def test_what_codes_keep_is_drawn_byte_for_byte_the_same(tmp_path):
             "Codes": {"codes": noise.normal(size=(360, width)).astype("f"), "labels": noise.integers(10, size=360)},
             "Grid": {"rows": noise.uniform(size=(20, 20, 1, 8, 8)[: 5 if model == "vae" else 3]).astype("f")},
             "Nearest": {"fake": real[:12], "train": real[12:24]},
+            "Walks": {name: noise.uniform(size=(5, 16, 1, 8, 8)).astype("f") for name in ("rows", "along")},
             "Filters": {"filters": noise.normal(size=(20, 1, 8, 8)).astype("f")},
         }.items():
             save_file(tensors, folder / f"{kind}.safetensors")
@@ -288,12 +289,13 @@ def test_what_codes_keep_is_drawn_byte_for_byte_the_same(tmp_path):
         html = report(page(tasks=["digits"]), results, tmp_path / out).read_text()
     one = contents(tmp_path / "one")
     assert one == contents(tmp_path / "two")
-    for kind in ("reconstructions", "codes", "manifolds", "filters", "nearest"):
+    for kind in ("reconstructions", "codes", "manifolds", "walks", "filters", "nearest"):
         assert one[f"figures/{kind}-digits.png"].startswith(b"\x89PNG")
     for said in (
         "Reconstructions on digits by real rows, vae, pca.", "Codes on digits by vae.",
         "each with its nearest training row, of vae, pca.",
         "Decoded planes of codes on digits of vae.", "Filters on digits of vae, pca.",
+        "Rows between codes on digits of vae, vae, number 1, vae, number 2, vae, number 3, pca,",
     ):  # fmt: skip
         assert said in html, said
 

@@ -106,6 +106,10 @@ MAKERS: dict[type[Evidence], Callable[[float], dict[str, Any]]] = {
         "bits": round(1 + 8 * fault),
     },
     evidence.Grid: lambda fault: {"rows": torch.randn(6, 6, D).cumsum(0).cumsum(1)},
+    evidence.Walks: lambda fault: {
+        "rows": (torch.rand(N, 6, 1) ** (1 + 10 * fault) * torch.randn(N, 1, D)).cumsum(1),
+        "along": torch.randn(4, 6, D),
+    },
     evidence.Filters: lambda fault: {"filters": torch.randn(20, 1, 6, 6)},
     evidence.Trace: lambda fault: {
         "loss": 1 + (0.1 + fault) * torch.randn(N),

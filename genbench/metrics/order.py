@@ -1,11 +1,11 @@
-"""Whether what lies side by side is alike: the cells of a plane of codes, the pixels of a filter."""
+"""Whether what lies side by side is alike: cells of a plane of codes, steps between two codes, pixels of a filter."""
 
 from __future__ import annotations
 
 import torch
 
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Filters, Grid
+from genbench.evidence import Filters, Grid, Walks
 from genbench.metric import metric
 from genbench.metrics.estimates import mean
 from genbench.record import Estimate
@@ -31,6 +31,24 @@ def smoothness(e: Grid) -> Estimate:
         raise NotApplicable("every code is decoded to one row; there is no distance to compare with")
     step = mean(torch.cat(beside))
     return Estimate(step.value / usual, step.error / usual, a * b)
+
+
+@metric("lower", version="1", unit="mean steps")
+def largest_step(e: Walks) -> Estimate:
+    """How evenly rows (n, steps, *shape) change on the way from one code to another, which goes by equal steps.
+
+        mean over ways of max |x_{t+1} - x_t| / mean |x_{t+1} - x_t|,   distances Euclidean
+
+    1 where each step is as long as the others, as a linear decoder's are; as many as there are steps where all change
+    comes at once, which is how one who knows rows by heart would go. Ways on which nothing changes are left out. The
+    error is the standard error over ways. Raises NotApplicable below 2 ways on which something does.
+    """
+    rows = e.rows.double().flatten(2)
+    lengths = (rows[:, 1:] - rows[:, :-1]).norm(dim=2)
+    lengths = lengths[lengths.sum(1) > 0]
+    if len(lengths) < 2:
+        raise NotApplicable(f"rows change on {len(lengths)} of {len(e.rows)} ways; at least 2 are needed")
+    return mean(lengths.amax(1) / lengths.mean(1))
 
 
 @metric("neither", version="1", unit="correlation")

@@ -421,7 +421,7 @@ def trust(data: dict[str, Any]) -> Canvas:
 KINDS: dict[str, Callable[[dict[str, Any]], Canvas]] = {
     "curves": curves, "curves-seconds": curves, "curves-flops": curves, "costs": costs, "samples": samples,
     "reconstructions": reconstructions, "codes": codes, "rates": costs, "manifolds": samples, "filters": samples,
-    "traces": traces, "ranks": ranks, "nearest": reconstructions,
+    "traces": traces, "ranks": ranks, "nearest": reconstructions, "walks": reconstructions,
     "fields": fields, "paths": paths,
     "complexity": scaling, "powers": scaling, "brackets": curves, "curse": scaling,
     "trust": trust,

@@ -15,7 +15,7 @@ from genbench.record import Result, read_lines
 from genbench.report.estimates import brackets, curse, trust
 from genbench.report.figure import Figure
 from genbench.report.plays import fields, paths
-from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets
+from genbench.report.sheets import codes, entrants, filters, manifolds, nearest, reconstructions, sheets, walks
 from genbench.report.tables import ARROWS, REFERENCES, Table
 from genbench.report.trials import complexity, powers
 
@@ -29,7 +29,7 @@ def figures(table: Table, results: Sequence[Result], palette: dict[str, int]) ->
     """Every figure of a task that has something to show. `palette` gives each model its colour on the whole page."""
     runs = [r for r in results if r.task == table.task]
     kinds = (
-        *(sheets, nearest, reconstructions, rates, codes, manifolds, filters),
+        *(sheets, nearest, reconstructions, rates, codes, manifolds, walks, filters),
         *(complexity, powers, trust, brackets, curse, traces),
     )
     made = [fields(table, runs), paths(table, runs), curves(table, runs)]

@@ -14,6 +14,7 @@ from genbench.report.figure import Figure
 from genbench.report.tables import REFERENCES, Table, final
 
 SHEET, STRIP, POINTS = 64, 16, 1000  # images of a sheet and of a strip, points of a plane
+ALONG = 3  # numbers of a code
 
 
 def entrants(table: Table, runs: Sequence[Result]) -> Iterator[tuple[str, Result]]:
@@ -133,6 +134,22 @@ def manifolds(table: Table, runs: Sequence[Result]) -> Figure | None:
         "manifolds", table.task, "The plane of codes, decoded",
         "Rows decoded from a grid of codes of two numbers, at equal steps of the prior's distribution; first seed.",
         f"Decoded planes of codes on {table.task} of {', '.join(shown)}.", {"sheets": shown, "real": None},
+    ) if shown else None  # fmt: skip
+
+
+def walks(table: Table, runs: Sequence[Result]) -> Figure | None:
+    """What lies between two codes, and along the numbers that change a picture most."""
+    shown: dict[str, np.ndarray] = {}
+    for model, run in entrants(table, runs):
+        for between, along in [pair for pair in [kept(run, "Walks", "rows", "along")] if pair]:
+            if pictures(between[0]):
+                shown[model] = _bytes(between[0])
+                shown |= {f"{model}, number {i}": _bytes(rows) for i, rows in enumerate(along[:ALONG], 1)}
+    return Figure(
+        "walks", table.task, "From one code to another",
+        f"Rows decoded at equal steps from one code to another, and from one code with one number of it changed from "
+        f"low to high: the {ALONG} numbers that change the row most. First seed.",
+        f"Rows between codes on {table.task} of {', '.join(shown)}.", {"strips": shown}, folded=True,
     ) if shown else None  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import norm
 
 from genbench.errors import BadInput, NotApplicable
-from genbench.evidence import Desk, Exam, Filters, Grid
-from genbench.metrics import locality, smoothness
+from genbench.evidence import Desk, Exam, Filters, Grid, Walks
+from genbench.metrics import largest_step, locality, smoothness
 from genbench.spaces.pixels import Pixels
 from genbench.tasks.planes import ring8
 
@@ -65,6 +65,38 @@ def test_the_grid_is_at_the_quantiles_of_the_prior():
     np.testing.assert_allclose(rows[0, :, 1], steps, atol=0.05)
     with pytest.raises(NotApplicable, match="these have 3"):
         Desk(exam, Plane(3), None, 0).get(Grid)
+
+
+def test_the_largest_step_is_of_even_ones_one_and_of_a_single_one_all():
+    even = torch.arange(6.0)[None, :, None] * torch.randn(5, 1, 3)
+    assert largest_step(even, torch.ones(1, 6, 3)).value == pytest.approx(1)
+    at_once = (torch.arange(6.0) > 3)[None, :, None] * torch.randn(5, 1, 3)
+    assert largest_step(at_once, torch.ones(1, 6, 3)).value == pytest.approx(5)
+    noise = np.random.default_rng(0)
+    rows = noise.normal(size=(7, 6, 2, 3)).cumsum(1)
+    each = []
+    for walk in rows:
+        steps = [np.linalg.norm(b - a) for a, b in zip(walk, walk[1:], strict=False)]
+        each.append(max(steps) / np.mean(steps))
+    found = largest_step(np.concatenate([rows, np.ones((3, 6, 2, 3))]), np.ones((1, 6, 2, 3)))
+    assert (found.value, found.n) == (pytest.approx(np.mean(each)), 7)
+    assert found.error == pytest.approx(np.std(each, ddof=1) / 7**0.5)
+    with pytest.raises(NotApplicable, match="change on 1 of 4 ways"):
+        largest_step(torch.cat([even[:1], torch.ones(3, 6, 3)]), torch.ones(1, 6, 3))
+    with pytest.raises(BadInput, match="at least 3 steps"):
+        Walks(even[:, :2], even)
+
+
+def test_walks_are_straight_and_shown_along_the_numbers_that_change_most():
+    exam = Exam(ring8(train=100, test=10), "test", Pixels())
+    walks = Desk(exam, Plane(3), None, 0).get(Walks)
+    assert walks.rows.shape == (Walks.WALKS, Walks.STEPS, 3)
+    middle = (walks.rows[:, 0] + walks.rows[:, -1]) / 2
+    torch.testing.assert_close((walks.rows[:, 7] + walks.rows[:, 8]) / 2, middle)
+    assert walks.along.shape == (3, Walks.STEPS, 3)
+    moved = walks.along[:, -1] - walks.along[:, 0]
+    assert (moved.count_nonzero(1) == 1).all() and int(moved[0].argmax()) == 0  # its spread is 3, of the others 1
+    assert float(moved[0, 0]) == pytest.approx(2 * 3 * norm.ppf(0.95), rel=0.3)  # 400 draws
 
 
 def test_locality_is_moran_s():
