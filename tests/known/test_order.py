@@ -1,6 +1,6 @@
 """What lies side by side, against brute force, and against the same parts shuffled."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_the_largest_step_is_of_even_ones_one_and_of_a_single_one_all():
     rows = noise.normal(size=(7, 6, 2, 3)).cumsum(1)
     each = []
     for walk in rows:
-        steps = [np.linalg.norm(b - a) for a, b in zip(walk, walk[1:], strict=False)]
+        steps = [np.linalg.norm(b - a) for a, b in pairwise(walk)]
         each.append(max(steps) / np.mean(steps))
     found = largest_step(np.concatenate([rows, np.ones((3, 6, 2, 3))]), np.ones((1, 6, 2, 3)))
     assert (found.value, found.n) == (pytest.approx(np.mean(each)), 7)
@@ -95,7 +95,8 @@ def test_walks_are_straight_and_shown_along_the_numbers_that_change_most():
     torch.testing.assert_close((walks.rows[:, 7] + walks.rows[:, 8]) / 2, middle)
     assert walks.along.shape == (3, Walks.STEPS, 3)
     moved = walks.along[:, -1] - walks.along[:, 0]
-    assert (moved.count_nonzero(1) == 1).all() and int(moved[0].argmax()) == 0  # its spread is 3, of the others 1
+    assert (moved.count_nonzero(1) == 1).all()
+    assert int(moved[0].argmax()) == 0
     assert float(moved[0, 0]) == pytest.approx(2 * 3 * norm.ppf(0.95), rel=0.3)  # 400 draws
 
 
