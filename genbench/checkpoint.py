@@ -17,7 +17,11 @@ from genbench.record import whole
 
 def save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """The file is whole or absent. Tensors that share memory are written apart."""
-    apart = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    write({name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}, path, metadata)
+
+
+def write(apart: dict[str, Tensor], path: Path, metadata: dict[str, str] | None) -> None:
+    """The same, of tensors on the CPU that share no memory."""
     with whole(path) as beside:
         try:
             save_file(apart, beside, metadata)
@@ -41,7 +45,7 @@ def save(tree: Any, path: Path) -> None:
         return node
 
     packed = json.dumps(pack(tree))
-    save_whole({kind: torch.cat([part.cpu() for part in of]) for kind, of in parts.items()}, path, {"tree": packed})
+    write({kind: torch.cat([part.cpu() for part in of]) for kind, of in parts.items()}, path, {"tree": packed})
 
 
 def load(path: Path) -> Any:

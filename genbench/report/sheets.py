@@ -141,10 +141,11 @@ def walks(table: Table, runs: Sequence[Result]) -> Figure | None:
     """What lies between two codes, and along the numbers that change a picture most."""
     shown: dict[str, np.ndarray] = {}
     for model, run in entrants(table, runs):
-        for between, along in [pair for pair in [kept(run, "Walks", "rows", "along")] if pair]:
-            if pictures(between[0]):
-                shown[model] = _bytes(between[0])
-                shown |= {f"{model}, number {i}": _bytes(rows) for i, rows in enumerate(along[:ALONG], 1)}
+        pair = kept(run, "Walks", "rows", "along")
+        if pair and pictures(pair[0][0]):
+            (between, *_), along = pair
+            shown[model] = _bytes(between)
+            shown |= {f"{model}, number {i}": _bytes(rows) for i, rows in enumerate(along[:ALONG], 1)}
     return Figure(
         "walks", table.task, "From one code to another",
         f"Rows decoded at equal steps from one code to another, and from one code with one number of it changed from "
