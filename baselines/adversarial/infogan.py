@@ -14,7 +14,7 @@ from baselines.nets import centred, dequantised, down, halvings, leaky, passable
 from baselines.normals import normal
 from baselines.objectives import non_saturating
 from baselines.play import Player, play
-from genbench.task import Spec
+from genbench.task import Labels, Spec
 
 
 class InfoGAN(nn.Module):
@@ -30,7 +30,7 @@ class InfoGAN(nn.Module):
         self,
         spec: Spec,
         *,
-        classes: int = 10,
+        classes: int | None = None,  # as many as the task has, else 10
         continuous: int = 2,
         noise: int = 32,
         weight: float = 1.0,
@@ -44,6 +44,7 @@ class InfoGAN(nn.Module):
     ) -> None:
         super().__init__()
         passable(spec)
+        classes = classes or (spec.y.n if isinstance(spec.y, Labels) else 10)
         self.kind, self.noise, self.classes, self.continuous, self.batch = spec.x, noise, classes, continuous, batch
         self.weights = torch.tensor([weight, weight_continuous])
         self.rate, self.critic_rate = rate, critic_rate

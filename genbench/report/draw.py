@@ -267,7 +267,7 @@ def tiled(images: np.ndarray, side: int = 0) -> np.ndarray:
 def reconstructions(data: dict[str, Any]) -> Canvas:
     strips = data["strips"]
     n, _, h, w = next(iter(strips.values())).shape
-    across = 0.84 * WIDTH / n  # of one image; the rest is for names
+    across = min(0.84, 1 - 0.0075 * max(map(len, strips))) * WIDTH / n  # of one image; the rest is for names
     canvas = Canvas(figsize=(WIDTH, len(strips) * (across * h / w + 0.04) + 0.1))
     for ax, (model, images) in zip(canvas.subplots(len(strips), squeeze=False).flat, strips.items(), strict=True):
         ax.imshow(tiled(images, n), cmap="gray", vmin=0, vmax=255)
