@@ -190,7 +190,11 @@ def model_class(build: Any) -> Any:
     return build
 
 
-def can(build: Any, capability: type) -> bool:
-    """Whether the class has every method of the capability; nothing is built."""
+def lacking(build: Any, capability: type) -> list[str]:
+    """The methods of the capability that the class does not have; nothing is built."""
     cls = model_class(build)
-    return all(callable(getattr(cls, name, None)) for name in methods(capability))
+    return [name for name in methods(capability) if not callable(getattr(cls, name, None))]
+
+
+def can(build: Any, capability: type) -> bool:
+    return not lacking(build, capability)

@@ -28,7 +28,7 @@ from genbench.evidence.samples import (
 )
 from genbench.evidence.training import LipschitzScores, Odds, Scores, Trace
 from genbench.evidence.trials import Estimates, Kernel, PValues
-from genbench.model import can, methods
+from genbench.model import lacking
 
 KINDS: tuple[type[Evidence], ...] = (  # a kind's place is its seed: new ones come last
     Samples, Features, Logits, Symbols, Copies, Judged, LogProbs, Bounds, Reconstructions,
@@ -85,8 +85,8 @@ class Desk:
             return kind.collect(self.get(made_of), self.exam)  # type: ignore[attr-defined, no-any-return]
         if self.folder and (kept := kind.load(self.folder)):
             return kept
-        if self.model is None or not can(type(self.model), made_of):
-            raise NotApplicable(f"no {' and '.join(methods(made_of))}")
+        if lacks := lacking(type(self.model), made_of):
+            raise NotApplicable(f"no {' or '.join(lacks)}")
         if self.seed is not None:  # each kind has its own, so that asking for one more changes no other
             torch.manual_seed((self.seed + KINDS.index(kind)) % 2**32 if kind in KINDS else self.seed)
         made: E = kind.collect(self.model, self.exam)  # type: ignore[attr-defined]

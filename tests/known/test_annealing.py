@@ -581,7 +581,7 @@ def test_costly_evidence_waits_for_the_end(quick):
         assert [record.metric for record in score(desk, wanted, 0.5)] == ["log_likelihood"]
         last = score(desk, wanted, 1.0)
     assert [record.value is not None for record in last] == [True, False, True]
-    assert last[1].why == "no decode and latent and log_joint and simulate"
+    assert last[1].why == "no decode or latent or log_joint or simulate"
 
 
 # Repeats
