@@ -265,12 +265,12 @@ def tiled(images: np.ndarray, side: int = 0) -> np.ndarray:
 
 
 def reconstructions(data: dict[str, Any]) -> Canvas:
-    strips = data["strips"]
-    n, _, h, w = next(iter(strips.values())).shape
-    across = min(0.84, 1 - 0.0075 * max(map(len, strips))) * WIDTH / n  # of one image; the rest is for names
-    canvas = Canvas(figsize=(WIDTH, len(strips) * (across * h / w + 0.04) + 0.1))
-    for ax, (model, images) in zip(canvas.subplots(len(strips), squeeze=False).flat, strips.items(), strict=True):
-        ax.imshow(tiled(images, n), cmap="gray", vmin=0, vmax=255)
+    strips = {model: tiled(images, len(images)) for model, images in data["strips"].items()}
+    tall, wide = next(iter(strips.values())).shape[:2]
+    across = min(0.84, 1 - 0.0075 * max(map(len, strips))) * WIDTH  # of a strip; the rest is for names
+    canvas = Canvas(figsize=(WIDTH, len(strips) * (across * tall / wide + 0.04) + 0.1))
+    for ax, (model, strip) in zip(canvas.subplots(len(strips), squeeze=False).flat, strips.items(), strict=True):
+        ax.imshow(strip, cmap="gray", vmin=0, vmax=255)
         ax.set_anchor("E")
         ax.set_ylabel(model, rotation=0, ha="right", va="center")
         ax.grid(visible=False)
