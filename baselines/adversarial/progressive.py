@@ -20,9 +20,10 @@ from genbench.task import Spec
 class ProgressiveGAN(nn.Module):
     """Karras et al., 2018: WGAN-GP on pictures whose side doubles twice at most, each time by layers that fade in.
 
-    While they do, rows are blurred as much as the fakes are. Each size has twice the share of the budget that the one
-    before had, of which fading takes half. Samples are those of a moving average of the generator, enlarged until the
-    last size is reached. `grow=False` is the control: the same networks at the full size from the start.
+    While they do, rows are blurred as much as the fakes are. Each size has the same share of the budget, half of it for
+    fading. Samples are those of a moving average of the generator, enlarged until the last size is reached.
+    `grow=False` is the control: the same networks at the full size from the start. The paper's rate, 1e-3, is for a
+    hundred times more turns. At 1e-2 for both players the generator outruns the critic, whose loss stays above 0.
     """
 
     depth: Tensor
@@ -34,16 +35,18 @@ class ProgressiveGAN(nn.Module):
         *,
         grow: bool = True,
         latents: int = 64,
-        channels: tuple[int, ...] = (64, 32, 16),
+        channels: tuple[int, ...] = (128, 32, 8),
         weight: float = 1.0,
         drift: float = 1e-3,
-        rate: float = 1e-2,  # of weights whose scale is 1; their 1e-3 is for far more turns
-        average: float = 0.99,
-        batch: int = 16,
+        rate: float = 5e-3,  # of weights whose scale is 1
+        critic_rate: float = 1e-2,
+        average: float = 0.999,
+        batch: int = 8,
     ) -> None:
         super().__init__()
         passable(spec)
-        self.kind, self.grow, self.latents, self.rate, self.batch = spec.x, grow, latents, rate, batch
+        self.kind, self.grow, self.latents, self.batch = spec.x, grow, latents, batch
+        self.rate, self.critic_rate = rate, critic_rate
         self.drift, self.penalty = drift, partial(gradient_penalty, weight=weight)
         self.last = min(halvings(spec.x.shape), len(channels) - 1)
         colours, low = spec.x.shape[0], (spec.x.shape[1] >> self.last, spec.x.shape[2] >> self.last)
@@ -90,10 +93,11 @@ class ProgressiveGAN(nn.Module):
         return -self.opinion(self.fake(len(x))).mean()
 
     def fit(self, stream: Any) -> None:
-        adam = partial(torch.optim.Adam, lr=self.rate, betas=(0.0, 0.99), fused=True)
-        critic, generator = adam(self.critic.parameters()), adam(self.generator.parameters())
+        adam = partial(torch.optim.Adam, betas=(0.0, 0.99), fused=True)
+        critic = adam(self.critic.parameters(), lr=self.critic_rate)
+        generator = adam(self.generator.parameters(), lr=self.rate)
         depths = range(self.last + 1) if self.grow else [self.last]
-        ends = [(2**i - 1) / (2 ** len(depths) - 1) for i in range(len(depths) + 1)]
+        ends = [i / len(depths) for i in range(len(depths) + 1)]
         follow = partial(self.averaged.update_parameters, self.generator)
         for depth, begin, end in zip(depths, ends, ends[1:], strict=False):
 
