@@ -46,6 +46,15 @@ def test_beats_and_its_reversal():
     assert judge(runs("unrolled", HIGH) + runs("gan", LOW), **BEATS, by=6).verdict == "not shown"
 
 
+def test_not_to_be_inferior_is_to_be_worse_by_less():
+    worse = runs("unrolled", LOW) + runs("gan", HIGH)
+    allowed = judge(worse, **BEATS, by=-6)
+    assert allowed.verdict == "shown"
+    assert allowed.text.startswith("unrolled beats gan on modes (ring8), or is at most 6 worse: the gain is -4.97 [")
+    assert judge(worse, **BEATS, by=-5).verdict == "undecided"
+    assert judge(worse, **BEATS, by=-4).verdict == "not shown"
+
+
 def test_beats_reads_the_direction_from_the_records():
     made = runs("unrolled", LOW, better="lower") + runs("gan", HIGH, better="lower")
     assert judge(made, **BEATS).verdict == "shown"

@@ -26,7 +26,8 @@ def _each_above(gaps: Mapping[str, Student], by: float, gain: str = "gain") -> t
 
 
 class Beats(Kind):
-    """A model is better than each control by more than `by`, in the metric's own direction.
+    """A model is better than each control by more than `by`, in the metric's own direction. Where that is below 0 it
+    may be worse by less: it is not inferior.
 
     `times` asks for a factor: the larger of the two scores is more than so many times the smaller, and the gain is
     what is then left. It is for scores that are never negative. `against` is the metric that the control is read by,
@@ -41,7 +42,8 @@ class Beats(Kind):
     against: str = ""
 
     def claim(self) -> str:
-        margin = f" by more than {self.by:g}" if self.by else ""
+        worse = f", or is at most {-self.by:g} worse" if self.by < 0 else ""
+        margin = f" by more than {self.by:g}" if self.by > 0 else worse
         factor = f" {self.times:g} times over" if self.times > 1 else ""
         other = f" in {self.against}" if self.against else ""
         return f"{self.model} beats {joined(listed(self.control))}{other}{factor} on {self.place}{margin}"
