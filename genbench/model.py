@@ -197,4 +197,5 @@ def lacking(build: Any, capability: type) -> list[str]:
 
 
 def can(build: Any, capability: type) -> bool:
+    """Whether the class has every method of the capability."""
     return not lacking(build, capability)
